@@ -1,0 +1,1 @@
+"""The dataset room: phrases, examples, noise, validation rules, splits."""

@@ -1,0 +1,1 @@
+"""Dagster's layer, and the only place that imports dagster."""

@@ -1,0 +1,1 @@
+"""The evaluation room: metrics, slices, plots, A/B."""

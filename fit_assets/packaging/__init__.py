@@ -1,0 +1,1 @@
+"""The packaging room: merge, GGUF, quantisation, Modelfile, Ollama."""

@@ -1,0 +1,46 @@
+"""What every parser is and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fit_assets.filters import QueryFilters
+
+
+@dataclass(frozen=True)
+class ParseResult:
+    """One parsed question.
+
+    ``filters`` is None exactly where ``error`` says why; ``text`` is what a model wrote, before any check
+    (the canonical text for parsers without a model); ``parser`` names who answered, which behind a router may
+    be the fallback; ``confidence`` is the probability that the model gave its own text, None where unknown;
+    ``notes`` are sentences for the user (a word that was ignored, a place that is not known).
+    """
+
+    question: str
+    filters: QueryFilters | None
+    parser: str
+    latency_ms: float
+    text: str = ""
+    error: str | None = None
+    confidence: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+class Parser(Protocol):
+    """Turns questions into filters. Parsers never raise for a question, however odd: they return an error."""
+
+    @property
+    def name(self) -> str:
+        """``regex``, ``gguf``, ``raw``, ``ollama`` or ``adapter``."""
+        ...
+
+    def parse(self, question: str) -> ParseResult:
+        """Parse one question."""
+        ...
+
+    def parse_batch(self, questions: Sequence[str]) -> list[ParseResult]:
+        """Parse many questions, in order."""
+        ...

@@ -1,0 +1,1 @@
+"""The serving room: query log, feedback, monitoring."""

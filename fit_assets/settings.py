@@ -1,0 +1,127 @@
+"""Every path and environment variable of the program, once.
+
+Nothing else in the project reads ``os.environ``. Values are read when asked for, not at import, so that
+tests and Dagster runs can point the program elsewhere by setting the variable.
+
+==========================  ==================================================================
+``FIT_ASSETS_DATA``         folder with the gazetteer, phrases, tariff rates (default ``data/``)
+``FIT_ASSETS_VAR``          folder for everything that runs produce (default ``var/``)
+``FIT_ASSETS_PRESET``       training preset of the default run (default ``smollm2-135m``)
+``FIT_ASSETS_THREADS``      threads for torch and llama.cpp (default: the cores we may use)
+``MLFLOW_TRACKING_URI``     MLflow server (default: a SQLite file in ``var/mlflow``)
+``OLLAMA_HOST``             Ollama server (default ``http://127.0.0.1:11434``)
+``FIT_ASSETS_OLLAMA_MODEL`` name under which Ollama knows the model (default ``fit-intelligence``)
+``FIT_ASSETS_AS_OF``        the day that "years left" counts from, ISO date (default: today)
+==========================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def data_dir() -> Path:
+    """Folder of the files that people edit."""
+    return Path(os.environ.get("FIT_ASSETS_DATA") or PROJECT_ROOT / "data").resolve()
+
+
+def var_dir() -> Path:
+    """Folder of everything that runs produce; ignored by git, safe to delete."""
+    return Path(os.environ.get("FIT_ASSETS_VAR") or PROJECT_ROOT / "var").resolve()
+
+
+def gazetteer_path() -> Path:
+    """The gazetteer, a CSV file."""
+    return data_dir() / "gazetteer.csv"
+
+
+def phrases_dir() -> Path:
+    """Folder of the phrase files from which the generator words its questions."""
+    return data_dir() / "phrases"
+
+
+def questions_dir() -> Path:
+    """Folder of the hand-written natural questions (``dev.jsonl``, ``test.jsonl``)."""
+    return data_dir() / "questions"
+
+
+def ofgem_dir() -> Path:
+    """Folder into which a user drops Ofgem's Installation Report."""
+    return data_dir() / "ofgem"
+
+
+def warehouse_path() -> Path:
+    """The DuckDB file that holds the reference tables."""
+    return var_dir() / "warehouse.duckdb"
+
+
+def query_log_path() -> Path:
+    """The DuckDB file that holds the query log: apart from the warehouse, since DuckDB has one writer."""
+    return var_dir() / "query_log.duckdb"
+
+
+def dataset_dir() -> Path:
+    """Folder of the generated examples and their splits (JSONL)."""
+    return var_dir() / "dataset"
+
+
+def feedback_dir() -> Path:
+    """Folder of corrected questions (JSONL files, one object a line)."""
+    return var_dir() / "feedback"
+
+
+def models_dir() -> Path:
+    """Folder of base models, adapters, merged models and GGUF files."""
+    return var_dir() / "models"
+
+
+def toolchain_dir() -> Path:
+    """Folder that holds llama.cpp's converter, unpacked from the installed version's own sdist."""
+    return var_dir() / "toolchain"
+
+
+def preset_name() -> str:
+    """Training preset of the default run."""
+    return os.environ.get("FIT_ASSETS_PRESET") or "smollm2-135m"
+
+
+def threads() -> int:
+    """Threads for torch and llama.cpp: the cores that this process may use, unless set."""
+    configured = os.environ.get("FIT_ASSETS_THREADS")
+    return int(configured) if configured else len(os.sched_getaffinity(0))
+
+
+def mlflow_tracking_uri() -> str:
+    """Where MLflow keeps its runs."""
+    configured = os.environ.get("MLFLOW_TRACKING_URI")
+    if configured:
+        return configured
+    folder = var_dir() / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def mlflow_artifact_dir() -> Path:
+    """Where the local MLflow keeps plots and files."""
+    return var_dir() / "mlflow" / "artifacts"
+
+
+def ollama_host() -> str:
+    """Base URL of the Ollama server; a bare ``host:port`` as Ollama itself accepts gets ``http://``."""
+    host = (os.environ.get("OLLAMA_HOST") or "http://127.0.0.1:11434").rstrip("/")
+    return host if "://" in host else f"http://{host}"
+
+
+def ollama_model() -> str:
+    """Name under which Ollama knows the model."""
+    return os.environ.get("FIT_ASSETS_OLLAMA_MODEL") or "fit-intelligence"
+
+
+def as_of() -> date:
+    """The day that "years left" counts from; fixed by ``FIT_ASSETS_AS_OF`` where a run must repeat."""
+    configured = os.environ.get("FIT_ASSETS_AS_OF")
+    return date.fromisoformat(configured) if configured else date.today()

@@ -1,0 +1,1 @@
+"""The training room: base models, the one prompt, LoRA fine-tuning."""
