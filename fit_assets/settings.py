@@ -7,6 +7,7 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_DATA``         folder with the gazetteer, phrases, tariff rates (default ``data/``)
 ``FIT_ASSETS_VAR``          folder for everything that runs produce (default ``var/``)
 ``FIT_ASSETS_PRESET``       training preset of the default run (default ``smollm2-135m``)
+``FIT_ASSETS_BASE_MODEL``   local Hugging Face folder that stands in for a preset's download from the hub
 ``FIT_ASSETS_THREADS``      threads for torch and llama.cpp (default: the cores we may use)
 ``MLFLOW_TRACKING_URI``     MLflow server (default: a SQLite file in ``var/mlflow``)
 ``OLLAMA_HOST``             Ollama server (default ``http://127.0.0.1:11434``)
@@ -87,6 +88,12 @@ def toolchain_dir() -> Path:
 def preset_name() -> str:
     """Training preset of the default run."""
     return os.environ.get("FIT_ASSETS_PRESET") or "smollm2-135m"
+
+
+def base_model_override() -> Path | None:
+    """Local folder that stands in for the hub download of a preset's base model."""
+    configured = os.environ.get("FIT_ASSETS_BASE_MODEL")
+    return Path(configured).resolve() if configured else None
 
 
 def threads() -> int:
