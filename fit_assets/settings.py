@@ -65,6 +65,11 @@ def query_log_path() -> Path:
     return var_dir() / "query_log.duckdb"
 
 
+def query_log_dir() -> Path:
+    """Folder to which every process appends the questions it was asked (JSONL, one file a process and day)."""
+    return var_dir() / "query_log"
+
+
 def dataset_dir() -> Path:
     """Folder of the generated examples and their splits (JSONL)."""
     return var_dir() / "dataset"

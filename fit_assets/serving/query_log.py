@@ -1,0 +1,172 @@
+"""The query log: every question that was asked, appended without locks and read as DuckDB tables.
+
+Each process appends JSON lines to its own file of the day, so that logging never waits for another process.
+:func:`build_query_log` turns the files into ``query_log`` and its views; it may run at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fit_assets import settings
+from fit_assets.artifacts import replacing
+from fit_assets.evaluation.thresholds import SLOW_QUERY_MS, SUCCESS_SAMPLE_PERCENT
+from fit_assets.parsing.base import ParseResult
+from fit_assets.serving.jsonl import append_line, read_lines, timestamp
+
+ANSWERED, EMPTY, UNSUPPORTED = "answered", "empty", "unsupported"
+PARSE_ERROR, EXECUTION_ERROR = "parse_error", "execution_error"
+OUTCOMES = (ANSWERED, EMPTY, UNSUPPORTED, PARSE_ERROR, EXECUTION_ERROR)
+FAILURES = (PARSE_ERROR, EXECUTION_ERROR)
+
+_COLUMNS = {
+    "timestamp": "TIMESTAMPTZ",
+    "question": "VARCHAR",
+    "filters": "JSON",
+    "outcome": "VARCHAR",
+    "error": "VARCHAR",
+    "model_error": "BOOLEAN",
+    "rows": "BIGINT",
+    "parser": "VARCHAR",
+    "latency_ms": "DOUBLE",
+    "confidence": "DOUBLE",
+    "arm": "VARCHAR",
+    "version": "VARCHAR",
+    "notes": "VARCHAR[]",
+}
+
+_VIEWS = {
+    "failed_queries": f"SELECT * FROM query_log WHERE outcome IN {FAILURES} ORDER BY timestamp",
+    "slow_queries": f"SELECT * FROM query_log WHERE latency_ms >= {SLOW_QUERY_MS} ORDER BY latency_ms DESC",
+    # By content, so that the same questions are in the sample however often it is drawn.
+    "success_sample": f"SELECT * FROM query_log WHERE outcome = '{ANSWERED}' "
+    f"AND ('0x' || md5(question || timestamp::VARCHAR)[:8])::UBIGINT % 100 < {SUCCESS_SAMPLE_PERCENT} ORDER BY timestamp",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def log_query(
+    question: str,
+    result: ParseResult,
+    rows: int,
+    arm: str = "",
+    version: str = "",
+    outcome: str | None = None,
+    *,
+    error: str | None = None,
+    model_error: bool = False,
+    now: datetime | None = None,
+) -> bool:
+    """Append one question to the log; never raises for a log that cannot be written, since the answer counts more.
+
+    Args:
+        question: as the user typed it.
+        result: what the parser made of it; its ``latency_ms`` is logged.
+        rows: how many rows came back.
+        arm: the arm of a running A/B test.
+        version: the model version that served it.
+        outcome: one of ``OUTCOMES``; by default what ``result`` and ``rows`` say.
+        error: what went wrong after parsing; by default the parser's error.
+        model_error: the model failed, whether or not a fallback answered in its place.
+        now: the moment, with a time zone; by default this one.
+
+    Returns:
+        Whether the line was written.
+
+    Raises:
+        ValueError: an unknown outcome.
+    """
+    outcome = outcome or _outcome(result, rows)
+    if outcome not in OUTCOMES:
+        raise ValueError(f"unknown outcome {outcome!r}; known are {', '.join(OUTCOMES)}")
+    now = now or datetime.now(UTC)
+    entry = {
+        "timestamp": timestamp(now),
+        "question": question,
+        "filters": None if result.filters is None else result.filters.to_dict(),
+        "outcome": outcome,
+        "error": error or result.error,
+        "model_error": model_error,
+        "rows": rows,
+        "parser": result.parser,
+        "latency_ms": result.latency_ms,
+        "confidence": result.confidence,
+        "arm": arm,
+        "version": version,
+        "notes": list(result.notes),
+    }
+    try:
+        append_line(settings.query_log_dir(), entry, now.astimezone(UTC).date())
+    except OSError as problem:
+        _log.warning("a question could not be logged: %s", problem)
+        return False
+    return True
+
+
+def read_log(since: datetime | None = None) -> list[dict[str, Any]]:
+    """Logged questions from ``since`` on (all by default), oldest first, ``timestamp`` as an aware datetime.
+
+    Lines that are no log entries (torn by a full disk, say) are passed over.
+    """
+    entries = []
+    for path in _log_files(since):
+        for line in read_lines(path):
+            try:
+                content = line.content or {}
+                entry = content | {"timestamp": datetime.fromisoformat(content["timestamp"])}
+            except (KeyError, TypeError, ValueError):
+                continue
+            if since is None or entry["timestamp"] >= since:
+                entries.append(entry)
+    return sorted(entries, key=lambda entry: entry["timestamp"])
+
+
+def build_query_log(path: Path | None = None) -> int:
+    """Build the table ``query_log`` and its views in a DuckDB file of its own; the old file stays until then.
+
+    Args:
+        path: the DuckDB file; by default ``settings.query_log_path()``.
+
+    Returns:
+        How many questions are in the table.
+
+    Raises:
+        OSError, duckdb.Error: the file could not be written; the old one is still there.
+    """
+    import duckdb
+
+    names = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+    with replacing(path or settings.query_log_path()) as aside, duckdb.connect(str(aside)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"CREATE TABLE query_log ({names})")
+        files = [str(file) for file in _log_files(None)]
+        if files:
+            connection.execute(
+                "INSERT INTO query_log BY NAME SELECT * FROM read_json(?, columns = ?, "
+                "format = 'newline_delimited', ignore_errors = true) "
+                "WHERE timestamp IS NOT NULL AND question IS NOT NULL ORDER BY timestamp",
+                [files, _COLUMNS],
+            )
+        for name, query in _VIEWS.items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
+        counted = connection.execute("SELECT count(*) FROM query_log").fetchone()
+    assert counted is not None
+    return int(counted[0])
+
+
+def _outcome(result: ParseResult, rows: int) -> str:
+    if result.filters is None:
+        return PARSE_ERROR
+    if result.filters.query_type == "unsupported":
+        return UNSUPPORTED
+    return ANSWERED if rows else EMPTY
+
+
+def _log_files(since: datetime | None) -> list[Path]:
+    """The log's files, from the day of ``since`` on: a file is named by the UTC day of its first line."""
+    first = (since.astimezone(UTC) - timedelta(days=1)).date().isoformat() if since else ""
+    return sorted(file for file in settings.query_log_dir().glob("*.jsonl") if file.name >= first)
