@@ -1,0 +1,197 @@
+"""What the assets that measure a parser share: the evaluation, its metadata, and the checks on its report."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fit_assets import artifacts, settings
+from fit_assets.defs import layout
+from fit_assets.defs.common import check_result, make_or_reuse, materialized, picture, source_digest, table_of, upstream
+from fit_assets.defs.resources import Tracking
+from fit_assets.evaluation import thresholds
+
+if TYPE_CHECKING:
+    from fit_assets.evaluation.evaluate import Question, Report
+    from fit_assets.parsing.base import Parser
+
+EVALUATION_CODE = source_digest(
+    "parsing",
+    "filters.py",
+    "places.py",
+    "training/prompt.py",
+    "reference/query.py",
+    "reference/answer.py",
+    *(f"evaluation/{name}.py" for name in ("critical", "evaluate", "execution", "intervals", "metrics")),
+)
+
+
+def question_inputs() -> dict[str, str]:
+    """Digests of what every evaluation hangs on beside its parser: questions, gazetteer, code."""
+    return {
+        "questions": upstream(layout.dataset("test"), "test_split").digest,
+        "places": artifacts.digest_of(settings.gazetteer_path()),
+        "code": EVALUATION_CODE,
+    }
+
+
+def measure(
+    context: dg.AssetExecutionContext,
+    path: Path,
+    inputs: Mapping[str, Any],
+    make_parser: Callable[[], "Parser"],
+    questions: Callable[[], Sequence["Question"]],
+    *,
+    force: bool,
+) -> tuple[artifacts.Record, "Report", bool]:
+    """Evaluate a parser, unless a report of the same inputs is there; record, report, and whether it was there."""
+    from fit_assets.evaluation.evaluate import Report, evaluate_parser
+
+    def build(aside: Path) -> dict[str, float]:
+        report = evaluate_parser(
+            make_parser(), questions(), lambda done, total: context.log.info("%d of %d questions", done, total)
+        )
+        report.save(aside)
+        return report.figures()
+
+    record, reused = make_or_reuse(path, inputs, build, force=force)
+    return record, Report.load(path), reused
+
+
+def split_questions() -> list["Question"]:
+    """The questions of the test split."""
+    from fit_assets.evaluation.evaluate import load_questions
+
+    return load_questions(layout.dataset("test"))
+
+
+def log_report(
+    tracking: Tracking, name: str, path: Path, digest: str, report: "Report", **tags: Any
+) -> dict[str, Any]:
+    """Send a report to MLflow; the metadata entries that link to the run."""
+
+    def log(run: Any) -> None:
+        run.log_params({"parser": report.parser, "questions": len(report.predictions)})
+        run.log_metrics(report.figures())
+        run.log_text(report.to_markdown(), "report.md")
+        for title, png in _plots(report):
+            run.log_figure(png, title.replace(" ", "_"))
+
+    return tracking.run_of(path, digest, name, log, questions_digest=report.questions_digest, **tags)
+
+
+def report_metadata(report: "Report", prefix: str = "") -> dict[str, Any]:
+    """Figures, plots and sample predictions of a report, as Dagster metadata."""
+    figures: dict[str, Any] = {f"{prefix}{name}": value for name, value in report.figures().items()}
+    plots = {f"{prefix}{title.replace(' ', '_')}": picture(png, title) for title, png in _plots(report)}
+    return figures | plots | {
+        f"{prefix}questions": len(report.predictions),
+        f"{prefix}questions_sha256": report.questions_digest,
+        f"{prefix}samples": table_of(report.samples(20)),
+        f"{prefix}report": dg.MetadataValue.md(report.to_markdown()),
+    }
+
+
+def evaluation(
+    context: dg.AssetExecutionContext,
+    name: str,
+    path: Path,
+    inputs: Mapping[str, Any],
+    make_parser: Callable[[], "Parser"],
+    tracking: Tracking,
+    *,
+    force: bool,
+) -> dg.MaterializeResult[None]:
+    """Measure a parser on the test split and tell about it."""
+    record, report, reused = measure(
+        context, path, dict(inputs) | question_inputs(), make_parser, split_questions, force=force
+    )
+    run = log_report(tracking, name, path, record.digest, report)
+    return materialized(path, record.digest, reused=reused, **report_metadata(report), **run)
+
+
+def report_checks(asset: str, report_path: Callable[[], Path], *, gate: bool) -> dg.AssetChecksDefinition:
+    """The checks on a report: the mission's targets as warnings and, with ``gate``, what must stop a release.
+
+    Args:
+        asset: the asset that made the report.
+        report_path: where it lies.
+        gate: whether parsing accuracy and the critical tests block what comes after.
+    """
+    specs = [
+        dg.AssetCheckSpec(
+            f"target_{metric}", asset=asset, description=f"The mission's target for {metric}: {target}."
+        )
+        for metric, target in thresholds.METRIC_TARGETS.items()
+    ]
+    if gate:
+        specs += [
+            dg.AssetCheckSpec(
+                "release_parsing_accuracy",
+                asset=asset,
+                blocking=True,
+                description="Right answers on the test split: below the release gate nothing is released.",
+            ),
+            dg.AssetCheckSpec(
+                "critical_tests",
+                asset=asset,
+                blocking=True,
+                description="The mission's four questions, all of which must always be answered right.",
+            ),
+        ]
+
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        from fit_assets.evaluation.evaluate import Report
+
+        path = report_path()
+        digest = upstream(path, asset).digest
+        results = judge(asset, Report.load(path), digest)
+        for key in sorted(context.selected_asset_check_keys):
+            yield results[key.name]()
+
+    return checks
+
+
+def judge(asset: str, report: "Report", digest: str) -> dict[str, Callable[[], dg.AssetCheckResult]]:
+    """The verdicts on a report by the name of the check, each taken (and kept) when it is called."""
+
+    def target(metric: str) -> dg.AssetCheckResult:
+        measured = report.metrics.get(metric)
+        met = measured.met if measured else None
+        description = f"{measured or 'not measured'}; target {thresholds.METRIC_TARGETS[metric]}"
+        # What was not measured, for want of such a question, is no miss.
+        return check_result(f"target_{metric}", asset, met is not False, description)
+
+    def accuracy() -> dg.AssetCheckResult:
+        gate, measured = thresholds.RELEASE_PARSING_ACCURACY, report.metrics["parsing_accuracy"]
+        passed = measured.value is not None and gate.met_by(measured.value)
+        description = f"parsing accuracy {measured}; the release gate is {gate}"
+        return check_result("release_parsing_accuracy", asset, passed, description, digest=digest, blocking=True)
+
+    def critical() -> dg.AssetCheckResult:
+        failed = [result for result in report.critical if not result.passed]
+        passed = bool(report.critical) and not failed
+        description = "; ".join(f"{result.question!r}: {result.reason}" for result in failed)
+        return check_result(
+            "critical_tests",
+            asset,
+            passed,
+            description or f"{len(report.critical) - len(failed)} of {len(report.critical)} pass",
+            digest=digest,
+            blocking=True,
+            answers=table_of([result.to_dict() for result in report.critical]),
+        )
+
+    verdicts: dict[str, Callable[[], dg.AssetCheckResult]] = {
+        f"target_{metric}": lambda metric=metric: target(metric)  # type: ignore[misc]
+        for metric in thresholds.METRIC_TARGETS
+    }
+    return verdicts | {"release_parsing_accuracy": accuracy, "critical_tests": critical}
+
+
+def _plots(report: "Report") -> list[tuple[str, bytes]]:
+    from fit_assets.evaluation import plots
+
+    return plots.of_report(report)

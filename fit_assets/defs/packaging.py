@@ -1,0 +1,190 @@
+"""Group ``packaging``: merge, GGUF, the packaged model measured again, Ollama."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from pydantic import Field
+
+from fit_assets import artifacts, settings
+from fit_assets.defs import layout
+from fit_assets.defs.common import (
+    OWNERS,
+    ArtifactConfig,
+    check_result,
+    materialized,
+    refusals,
+    source_digest,
+    upstream,
+)
+from fit_assets.defs.evaluations import (
+    EVALUATION_CODE,
+    log_report,
+    measure,
+    question_inputs,
+    report_checks,
+    report_metadata,
+    split_questions,
+)
+from fit_assets.defs.resources import Tracking
+from fit_assets.evaluation import thresholds
+from fit_assets.training.presets import get_preset
+
+GROUP = "packaging"
+
+
+@dg.asset(
+    deps=["base_model", "lora_adapter"],
+    group_name=GROUP,
+    kinds={"huggingface", "safetensors"},
+    owners=OWNERS,
+    code_version=source_digest("packaging/merge.py"),
+    pool="train",
+)
+def merged_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> dg.MaterializeResult[None]:
+    """Base model and adapter as one 16-bit Hugging Face folder."""
+    from fit_assets.packaging.merge import merge_adapter
+
+    target = layout.model("merged")
+    before = artifacts.read_record(target)
+    merge_adapter(layout.model("base"), layout.model("adapter"), target, force=config.force)
+    record = upstream(target, "merged_model")
+    return materialized(
+        target,
+        record.digest,
+        reused=record == before and not config.force,
+        megabytes=_megabytes(target),
+        **record.facts,
+    )
+
+
+class GgufConfig(ArtifactConfig):
+    """How the model is packaged."""
+
+    quantisation: str | None = Field(
+        default=None,
+        description="f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m; empty: the preset's own (q8_0 for 135M, q4_k_m for 7-8B).",
+    )
+
+
+@dg.asset(
+    deps=["merged_model"],
+    group_name=GROUP,
+    kinds={"gguf", "llamacpp"},
+    owners=OWNERS,
+    code_version=source_digest("packaging/gguf.py", "packaging/toolchain.py"),
+    pool="train",
+)
+def gguf_model(context: dg.AssetExecutionContext, config: GgufConfig) -> dg.MaterializeResult[None]:
+    """The packaged model: converted by llama.cpp's own converter, quantised, and loaded once to prove it."""
+    from fit_assets.packaging.gguf import build_gguf
+
+    upstream(layout.model("merged"), "merged_model")
+    target = layout.gguf()
+    kind = (config.quantisation or get_preset().quantisation).lower()
+    before = artifacts.read_record(target)
+    record = build_gguf(layout.model("merged"), target, kind, force=config.force, say=context.log.info)
+    return materialized(
+        target,
+        record.digest,
+        reused=record == before and not config.force,
+        quantisation=kind,
+        llama_cpp_python=record.inputs["llama_cpp_python"],
+        megabytes=_megabytes(target),
+        **record.facts,
+    )
+
+
+@dg.asset(
+    deps=["gguf_model", "eval_metrics", "test_split", "installation_facts", "places"],
+    group_name=GROUP,
+    kinds={"gguf", "mlflow"},
+    owners=OWNERS,
+    code_version=EVALUATION_CODE,
+    pool="train",
+)
+def gguf_metrics(
+    context: dg.AssetExecutionContext, config: ArtifactConfig, tracking: Tracking
+) -> dg.MaterializeResult[None]:
+    """The packaged model measured again on the same questions.
+
+    Twice: as it is served (decoding under the grammar, values grounded in the question), and ``raw_…``: plain greedy
+    decoding, its JSON taken as it is, which is what packaging could have damaged and is compared with the adapter.
+    """
+    from fit_assets.evaluation.compare import accuracy_loss
+    from fit_assets.evaluation.evaluate import Report
+    from fit_assets.parsing.gguf_parser import GgufParser
+
+    inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
+    adapter = Report.load(layout.report("eval_metrics"))
+    served_path, raw_path = layout.report("gguf_metrics"), layout.report("gguf_metrics_raw")
+    served, served_report, reused = measure(
+        context, served_path, inputs, lambda: GgufParser(layout.gguf()), split_questions, force=config.force
+    )
+    raw, raw_report, raw_reused = measure(
+        context,
+        raw_path,
+        inputs,
+        lambda: GgufParser(layout.gguf(), constrained=False),
+        split_questions,
+        force=config.force,
+    )
+    run = log_report(tracking, "gguf_metrics", served_path, served.digest, served_report)
+    log_report(tracking, "gguf_metrics_raw", raw_path, raw.digest, raw_report)
+    return materialized(
+        served_path,
+        served.digest,
+        reused=reused and raw_reused,
+        loss_against_adapter=accuracy_loss(adapter, raw_report),
+        **report_metadata(served_report),
+        **report_metadata(raw_report, "raw_"),
+        **run,
+    )
+
+
+gguf_metrics_checks = report_checks("gguf_metrics", lambda: layout.report("gguf_metrics"), gate=True)
+
+
+def packaging_subject() -> str:
+    """What ``as_good_as_adapter`` judges: the reports on adapter and packaged model, as one digest."""
+    return artifacts.digest_of_value(
+        [
+            upstream(layout.report("eval_metrics"), "eval_metrics").digest,
+            upstream(layout.report("gguf_metrics"), "gguf_metrics").digest,
+            upstream(layout.report("gguf_metrics_raw"), "gguf_metrics").digest,
+        ]
+    )
+
+
+@dg.asset_check(asset=gguf_metrics, additional_deps=["eval_metrics"], blocking=True)
+def as_good_as_adapter() -> dg.AssetCheckResult:
+    """Merging, conversion and quantisation cost no more right answers than the threshold allows."""
+    from fit_assets.evaluation.compare import accuracy_loss
+    from fit_assets.evaluation.evaluate import Report
+
+    adapter = Report.load(layout.report("eval_metrics"))
+    losses = {
+        name: accuracy_loss(adapter, Report.load(layout.report(name))) for name in ("gguf_metrics_raw", "gguf_metrics")
+    }
+    worst = max(losses.values())
+    return check_result(
+        "as_good_as_adapter",
+        "gguf_metrics",
+        # A share of whole questions has rounding errors in its last digits.
+        worst <= thresholds.PACKAGED_MAX_LOSS + 1e-9,
+        f"the packaged model loses {100 * losses['gguf_metrics_raw']:+.1f} points decoded plainly and "
+        f"{100 * losses['gguf_metrics']:+.1f} as served against the adapter; "
+        f"at most {100 * thresholds.PACKAGED_MAX_LOSS:.1f} are allowed",
+        digest=packaging_subject(),
+        blocking=True,
+        **{f"loss_{name}": loss for name, loss in losses.items()},
+    )
+
+
+def packaging_gates() -> dict[str, str]:
+    """The gates that the packaged model must have passed, with the digest that each must have judged."""
+    served = upstream(layout.report("gguf_metrics"), "gguf_metrics").digest
+    return {
+        "gguf_metrics.release_parsing_accuracy": served,
+        "gguf_metrics.critical_tests": served,
+        "gguf_metrics.as_good_as_adapter": packaging_subject(),
+    }

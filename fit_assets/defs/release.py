@@ -1,0 +1,365 @@
+"""Group ``release``: the packaged model against the regex parser and production, and the registered version."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from fit_assets import artifacts, settings
+from fit_assets.defs import layout
+from fit_assets.defs.common import (
+    OWNERS,
+    ArtifactConfig,
+    check_result,
+    count_lines,
+    make_or_reuse,
+    materialized,
+    refusals,
+    source_digest,
+    table_of,
+    upstream,
+)
+from fit_assets.defs.dataset import splits_subject
+from fit_assets.defs.evaluations import EVALUATION_CODE, measure, question_inputs
+from fit_assets.defs.packaging import packaging_gates
+from fit_assets.defs.resources import Tracking, run_id_of
+from fit_assets.evaluation import thresholds
+from fit_assets.training.presets import get_preset
+
+if TYPE_CHECKING:
+    from fit_assets.evaluation.evaluate import Question, Report
+
+GROUP = "release"
+
+
+class ReleaseRefused(RuntimeError):
+    """The model may not be registered; the message names each gate and why."""
+
+
+class AbConfig(ArtifactConfig):
+    """How much the comparison asks."""
+
+    questions: int = Field(
+        default=thresholds.AB_QUESTIONS,
+        description="Questions in all: test split, natural and validation questions, filled up with generated ones.",
+    )
+    seed: int = Field(default=20_260, description="Seed of the generated questions; training uses another.")
+
+
+@dg.asset(
+    deps=["gguf_model", "gguf_metrics", "regex_metrics", "test_split", "validation_split", "train_split", "places"],
+    group_name=GROUP,
+    kinds={"python", "json"},
+    owners=OWNERS,
+    code_version=source_digest("evaluation/compare.py"),
+    pool="train",
+)
+def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.MaterializeResult[None]:
+    """The packaged model against the regex parser, and against the version in production, question by question.
+
+    The answers on the test split are those of ``gguf_metrics`` and ``regex_metrics``; both parsers are asked further
+    questions until there are enough to see a difference of three points.
+    """
+    from fit_assets.evaluation.compare import compare
+    from fit_assets.evaluation.evaluate import Report
+    from fit_assets.parsing.gguf_parser import GgufParser
+    from fit_assets.parsing.regex_parser import RegexParser
+
+    gguf = upstream(layout.gguf(), "gguf_model").digest
+    model_test, regex_test = Report.load(layout.report("gguf_metrics")), Report.load(layout.regex_report())
+    extra = more_questions(config.questions - len(model_test.predictions), config.seed)
+    asked = question_inputs() | {"extra": artifacts.digest_of_value([[one.q, one.gold.canonical()] for one in extra])}
+    _, model_extra, model_reused = measure(
+        context, layout.report("ab_gguf"), asked | {"gguf": gguf}, lambda: GgufParser(layout.gguf()), lambda: extra,
+        force=config.force,
+    )  # fmt: skip
+    _, regex_extra, _ = measure(
+        context, layout.report("ab_regex"), asked, RegexParser, lambda: extra, force=config.force
+    )
+    model, regex = _joined(model_test, model_extra), _joined(regex_test, regex_extra)
+    against_regex = compare(regex, model, names=("regex", "model"))
+    production = production_report(context, gguf)
+    against_production = compare(production, model_test, names=("production", "candidate")) if production else None
+
+    target = layout.report("ab_report")
+    content = {
+        "gguf": gguf,
+        "against_regex": against_regex.to_dict(),
+        "against_production": against_production.to_dict() if against_production else None,
+    }
+    artifacts.write_text(target, json.dumps(content, indent=1) + "\n")
+    record = artifacts.write_record(target, {"gguf": gguf, **asked})
+    return materialized(
+        target,
+        record.digest,
+        reused=model_reused,
+        verdict=against_regex.verdict,
+        questions=against_regex.n,
+        accuracy_model=against_regex.success_b.value,
+        accuracy_regex=against_regex.success_a.value,
+        difference=against_regex.difference[0],
+        p_value=against_regex.p_value,
+        median_ms_model=against_regex.median_ms_b,
+        median_ms_regex=against_regex.median_ms_a,
+        production_verdict=against_production.verdict if against_production else "no other version is in production",
+        disagreements=table_of(_disagreements(regex, model)),
+    )
+
+
+@dg.asset_check(asset=ab_report, blocking=True)
+def as_good_as_production() -> dg.AssetCheckResult:
+    """The candidate answers no fewer questions right than the version in production."""
+    record = upstream(layout.report("ab_report"), "ab_report")
+    comparison = json.loads(layout.report("ab_report").read_text("utf-8"))["against_production"]
+    difference = comparison["difference"][0] if comparison else 0.0
+    return check_result(
+        "as_good_as_production",
+        "ab_report",
+        difference >= -thresholds.PRODUCTION_MAX_LOSS - 1e-9,
+        comparison["verdict"] if comparison else "no other version is in production",
+        digest=record.digest,
+        blocking=True,
+        difference=difference,
+    )
+
+
+@dg.asset_check(asset=ab_report)
+def better_than_regex() -> dg.AssetCheckResult:
+    """The model is shown to answer more questions right than the regex parser."""
+    comparison = json.loads(layout.report("ab_report").read_text("utf-8"))["against_regex"]
+    return check_result("better_than_regex", "ab_report", comparison["better"] == "model", comparison["verdict"])
+
+
+@dg.asset_check(asset=ab_report)
+def enough_questions() -> dg.AssetCheckResult:
+    """The comparison has enough questions to show a difference that matters."""
+    n = json.loads(layout.report("ab_report").read_text("utf-8"))["against_regex"]["n"]
+    return check_result(
+        "enough_questions", "ab_report", n >= thresholds.AB_QUESTIONS, f"{n:,} of {thresholds.AB_QUESTIONS:,} questions"
+    )
+
+
+def more_questions(wanted: int, seed: int) -> list["Question"]:
+    """Questions beside the test split: natural ones, the validation split, then fresh ones of another seed.
+
+    None of them is in the training split.
+    """
+    from fit_assets.dataset.generator import GeneratorConfig, generate
+    from fit_assets.evaluation.evaluate import Question, load_questions
+    from fit_assets.places import fill_patterns
+    from fit_assets.filters import QueryFilters
+    from fit_assets.training.prompt import normalise_question
+
+    seen = {normalise_question(one.q) for name in ("train", "test") for one in load_questions(layout.dataset(name))}
+
+    def candidates() -> Iterator[Question]:
+        natural = settings.questions_dir() / "dev.jsonl"
+        if natural.is_file():
+            yield from load_questions(natural)
+        yield from load_questions(layout.dataset("validation"))
+        for example in generate(GeneratorConfig(seed=seed)):
+            yield Question(
+                example.q, fill_patterns(QueryFilters.parse(example.gold)), example.category, example.complexity
+            )
+
+    chosen: list[Question] = []
+    for question in candidates():
+        if len(chosen) >= wanted:
+            break
+        key = normalise_question(question.q)
+        if key not in seen:
+            seen.add(key)
+            chosen.append(question)
+    return chosen
+
+
+def production_report(context: dg.AssetExecutionContext, candidate: str) -> "Report | None":
+    """What the version in production makes of today's test questions; None where it is the candidate, or none is.
+
+    The report that was kept at its release serves while the questions are the same; else it is asked again.
+    """
+    from fit_assets.evaluation import versions
+    from fit_assets.evaluation.evaluate import Report
+    from fit_assets.parsing.gguf_parser import GgufParser
+
+    version = versions.production_version()
+    if version is None or version.digest == candidate or version.gguf_path is None:
+        return None
+    folder, questions = version.gguf_path.parent, question_inputs()
+    if not version.gguf_path.is_file():
+        context.log.warning("version %d is in production, but %s is gone", version.version, version.gguf_path)
+        return None
+    from fit_assets.defs.evaluations import split_questions
+
+    _, report, _ = measure(
+        context,
+        folder / "report.json",
+        {"gguf": version.digest} | questions,
+        lambda: GgufParser(version.gguf_path),
+        split_questions,
+        force=False,
+    )
+    return report
+
+
+class VersionConfig(dg.Config):  # type: ignore[misc]
+    """What is told about the version."""
+
+    improvements: str = Field(
+        default="", description="One line on what is better; empty: the change in figures against production."
+    )
+
+
+@dg.asset(
+    deps=["ab_report", "gguf_metrics", "eval_metrics", "gguf_model", "lora_adapter", "base_model", "feedback_examples",
+          "train_split", "validation_split", "test_split"],
+    group_name=GROUP,
+    kinds={"mlflow"},
+    owners=OWNERS,
+    code_version=source_digest("evaluation/versions.py"),
+)  # fmt: skip
+def model_version(
+    context: dg.AssetExecutionContext, config: VersionConfig, tracking: Tracking
+) -> dg.MaterializeResult[None]:
+    """The packaged model in MLflow's registry, if every gate passed for this very digest.
+
+    A blocking check blocks only inside its run; so the verdicts are looked up here again, and that the reports are
+    about the artifacts that lie there now.
+    """
+    from datetime import datetime
+
+    from fit_assets.evaluation import versions
+    from fit_assets.evaluation.evaluate import Report
+
+    gguf = upstream(layout.gguf(), "gguf_model")
+    gates = release_gates()
+    reasons = stale_links() + refusals(gates)
+    if reasons:
+        raise ReleaseRefused(f"{get_preset().name} {gguf.digest[:12]} is not registered: " + "; ".join(reasons))
+
+    report = Report.load(layout.report("gguf_metrics"))
+    feedback = upstream(layout.dataset("feedback_examples"), "feedback_examples")
+    watermark = feedback.facts.get("watermark")
+    examples = count_lines(layout.dataset("train")) + int(feedback.facts["examples"])
+    package = release_folder(gguf.digest)
+    known = versions.version_for_digest(gguf.digest)
+    version = versions.register_version(
+        gguf.digest,
+        package_dir=package,
+        gguf_path=package / layout.gguf().name,
+        metrics=report.figures(),
+        gates=dict.fromkeys(gates, True),
+        training_examples=examples,
+        run_id=run_id_of(layout.model("adapter")),
+        feedback_watermark=datetime.fromisoformat(watermark) if watermark else None,
+        digests={
+            "gguf": gguf.digest,
+            "base": upstream(layout.model("base"), "base_model").digest,
+            "adapter": upstream(layout.model("adapter"), "lora_adapter").digest,
+            "data": splits_subject(),
+            "feedback": feedback.digest,
+            "questions": report.questions_digest,
+        },
+        improvements=config.improvements,
+    )
+    context.log.info("version %d is %s: %s", version.version, version.status, version.improvements)
+    return materialized(
+        package,
+        gguf.digest,
+        reused=known is not None,
+        version=version.version,
+        status=version.status,
+        improvements=version.improvements,
+        training_examples=examples,
+        gates=table_of([{"gate": gate, "judged_sha256": digest, "passed": True} for gate, digest in gates.items()]),
+        versions=table_of([entry.to_dict() for entry in versions.list_versions()]),
+        **report.figures(),
+    )
+
+
+def release_gates() -> dict[str, str]:
+    """Every gate of a release, with the digest that it must have judged."""
+    adapter_report = upstream(layout.report("eval_metrics"), "eval_metrics").digest
+    return {
+        "train_split.no_leakage": splits_subject(),
+        "lora_adapter.finite_weights": upstream(layout.model("adapter"), "lora_adapter").digest,
+        "eval_metrics.release_parsing_accuracy": adapter_report,
+        "eval_metrics.critical_tests": adapter_report,
+        **packaging_gates(),
+        "ab_report.as_good_as_production": upstream(layout.report("ab_report"), "ab_report").digest,
+    }
+
+
+def stale_links() -> list[str]:
+    """Artifacts that were made of something else than what lies there now, a sentence each."""
+    adapter = upstream(layout.model("adapter"), "lora_adapter").digest
+    merged = upstream(layout.model("merged"), "merged_model")
+    gguf = upstream(layout.gguf(), "gguf_model")
+    made_of = {
+        "merged_model": (merged.inputs["adapter"], adapter),
+        "gguf_model": (gguf.inputs["model"], merged.digest),
+        "eval_metrics": (upstream(layout.report("eval_metrics"), "eval_metrics").inputs["adapter"], adapter),
+        "gguf_metrics": (upstream(layout.report("gguf_metrics"), "gguf_metrics").inputs["gguf"], gguf.digest),
+        "ab_report": (upstream(layout.report("ab_report"), "ab_report").inputs["gguf"], gguf.digest),
+    }
+    reasons = [
+        f"{asset} is about {used[:12]}, and {present[:12]} is there now; materialise it again"
+        for asset, (used, present) in made_of.items()
+        if used != present
+    ]
+    if artifacts.digest_of(layout.gguf()) != gguf.digest:
+        reasons.append(f"{layout.gguf()} is not what its record says; materialise gguf_model again")
+    return reasons
+
+
+def release_folder(digest: str) -> Path:
+    """The package of one release, kept beside later ones: GGUF, Modelfile and the report it was released on.
+
+    A later training replaces the working GGUF; the package must not change, so that one can go back to it. The GGUF
+    is a hard link where the file system can do it: it costs nothing, and replacing the working file leaves it.
+    """
+    folder = layout.model("releases", digest[:12])
+    if not (folder / layout.gguf().name).is_file():
+        with artifacts.replacing(folder) as aside:
+            aside.mkdir()
+            for source, name in (
+                (layout.gguf(), layout.gguf().name),
+                (layout.model("Modelfile"), "Modelfile"),
+                (layout.report("gguf_metrics"), "report.json"),
+                (artifacts.record_path(layout.report("gguf_metrics")), "report.json.digest.json"),
+            ):
+                _link_or_copy(source, aside / name)
+    return folder
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    import shutil
+
+    if source.is_file():
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+
+def _joined(first: "Report", second: "Report") -> "Report":
+    from fit_assets.evaluation.evaluate import Report
+
+    return Report(first.parser, (*first.predictions, *second.predictions))
+
+
+def _disagreements(regex: "Report", model: "Report", limit: int = 20) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": a.question,
+            "gold": a.gold.canonical(),
+            "regex": a.predicted.canonical() if a.predicted else a.error,
+            "model": b.predicted.canonical() if b.predicted else b.error,
+        }
+        for a, b in zip(regex.predictions, model.predictions, strict=True)
+        if a.correct != b.correct
+    ][:limit]
