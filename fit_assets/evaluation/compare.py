@@ -58,9 +58,12 @@ class Comparison:
             result = f"{self.better} answers more questions right than {other}"
         else:
             result = f"no difference in right answers between {self.a} and {self.b} is shown"
-        slower, _, _ = self.latency_difference_ms
-        pace = f"{self.b} takes {abs(slower):.0f} ms {'more' if slower > 0 else 'less'} a question"
-        return f"On {self.n:,} questions {result} ({self.b} minus {self.a}: {evidence}); {pace} (median)."
+        slower, slower_low, slower_high = self.latency_difference_ms
+        if slower_low <= 0 <= slower_high:
+            pace = "no difference in time is shown"
+        else:
+            pace = f"{self.b} takes {abs(slower):,.0f} ms {'more' if slower > 0 else 'less'} a question (median)"
+        return f"On {self.n:,} questions {result} ({self.b} minus {self.a}: {evidence}); {pace}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with ``better`` and ``verdict``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,12 @@ class Report:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The contract's metrics by name; ``critical_tests`` among them where they were asked."""
+        """The contract's metrics by name; ``critical_tests`` among them where they were asked.
+
+        Those four are all there are, no sample of more: their interval is the share itself.
+        """
         passed = share("critical_tests", (result.passed for result in self.critical))
+        passed = replace(passed, low=passed.value, high=passed.value)
         return score(self.predictions) | ({passed.name: passed} if self.critical else {})
 
     @cached_property
@@ -173,7 +177,8 @@ class Report:
 def load_questions(path: Path) -> list[Question]:
     """Read questions: one JSON object a line with ``q`` and ``gold``.
 
-    ``category``, ``complexity``, ``combination`` and ``tags`` (a text or a list) may stand beside. Where gold has a ``location`` but no ``postcode_patterns``, they are filled from the gazetteer.
+    ``category``, ``complexity``, ``combination`` and ``tags`` (a text or a list) may stand beside. Where gold has
+    a ``location`` but no ``postcode_patterns``, they are filled from the gazetteer.
 
     Raises:
         QuestionsError: no such file, no questions in it, or a line that is not as above.

@@ -62,9 +62,9 @@ def paired_difference(both: int, only_a: int, only_b: int, neither: int) -> tupl
     low_a, high_a = wilson(both + only_a, n)
     low_b, high_b = wilson(both + only_b, n)
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    covariance = both * neither - only_a * only_b
-    if covariance > 0:
-        covariance = max(covariance - n / 2, 0)
+    covariance = float(both * neither - only_a * only_b)
+    if covariance > 0:  # Newcombe's continuity correction
+        covariance = max(covariance - n / 2, 0.0)
     phi = covariance / math.sqrt(margins) if margins else 0.0
 
     def side(to_b: float, to_a: float) -> float:
@@ -82,7 +82,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     """Exact two-sided p-value that A and B are equally good, from the questions on which they differ."""
     n, fewer = only_a + only_b, min(only_a, only_b)
     tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, tail / 2 ** (n - 1)) if n else 1.0
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -43,7 +43,8 @@ _VIEWS = {
     "slow_queries": f"SELECT * FROM query_log WHERE latency_ms >= {SLOW_QUERY_MS} ORDER BY latency_ms DESC",
     # By content, so that the same questions are in the sample however often it is drawn.
     "success_sample": f"SELECT * FROM query_log WHERE outcome = '{ANSWERED}' "
-    f"AND ('0x' || md5(question || timestamp::VARCHAR)[:8])::UBIGINT % 100 < {SUCCESS_SAMPLE_PERCENT} ORDER BY timestamp",
+    f"AND ('0x' || md5(question || timestamp::VARCHAR)[:8])::UBIGINT % 100 < {SUCCESS_SAMPLE_PERCENT} "
+    "ORDER BY timestamp",
 }
 
 _log = logging.getLogger(__name__)

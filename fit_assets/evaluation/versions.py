@@ -1,0 +1,256 @@
+"""Model versions in MLflow's registry: what was released, made of what, and which one is in production."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fit_assets import settings
+from fit_assets.evaluation import tracking
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+MODEL_NAME = "fit-intelligence"
+STAGING, PRODUCTION, ARCHIVED = "staging", "production", "archived"
+
+
+class GateError(RuntimeError):
+    """A version that may not be registered; the message names the gates that it did not pass."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version. ``status`` is ``production``, ``staging`` or ``archived``."""
+
+    version: int
+    digest: str
+    registered_at: datetime
+    status: str
+    training_examples: int | None
+    metrics: dict[str, float]
+    improvements: str
+    gguf_path: Path | None
+    run_id: str | None
+    feedback_watermark: datetime | None
+    tags: dict[str, str]
+
+    @property
+    def parsing_accuracy(self) -> float | None:
+        """The packaged model's accuracy on the test split when it was registered."""
+        return self.metrics.get("parsing_accuracy")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A row of the table of versions, as plain JSON values."""
+        return {
+            "version": self.version,
+            "date": self.registered_at.isoformat(timespec="seconds"),
+            "training_examples": self.training_examples,
+            "accuracy": self.parsing_accuracy,
+            "status": self.status,
+            "improvements": self.improvements,
+            "digest": self.digest,
+            "gguf_path": str(self.gguf_path) if self.gguf_path else None,
+            "run_id": self.run_id,
+        }
+
+
+def register_version(
+    digest: str,
+    *,
+    package_dir: Path,
+    gguf_path: Path,
+    metrics: Mapping[str, float],
+    gates: Mapping[str, bool],
+    training_examples: int,
+    run_id: str | None = None,
+    feedback_watermark: datetime | None = None,
+    digests: Mapping[str, str] | None = None,
+    improvements: str = "",
+) -> Version:
+    """Register a packaged model; the same digest again gives the version that is there.
+
+    The new version gets the alias ``staging``; the very first one ``production`` too. On a tracking server the
+    package is uploaded to the run, on the local store the version points at the folder.
+
+    Args:
+        digest: SHA-256 of the packaged artifact that the gates judged.
+        package_dir: folder with the GGUF and its Modelfile.
+        gguf_path: the GGUF file in it.
+        metrics: figures of the packaged model (:meth:`Report.figures`).
+        gates: verdict by gate, for this very digest.
+        training_examples: how many examples it was trained on.
+        run_id: the MLflow run of the training; needed on a server.
+        feedback_watermark: when the newest feedback came that it was trained on, with a time zone.
+        digests: SHA-256 by input (``data``, ``base``, ``adapter``, ``gguf`` …).
+        improvements: one line for people; by default the change against the version in production.
+
+    Raises:
+        GateError: a gate was not passed, or none was judged.
+        FileNotFoundError: the package is not there.
+        mlflow.exceptions.MlflowException: the registry refuses.
+    """
+    failed = sorted(name for name, passed in gates.items() if not passed)
+    if failed or not gates:
+        raise GateError(
+            f"not registered: {', '.join(failed) or 'no gate'} {'did not pass' if failed else 'was judged'}"
+        )
+    if not gguf_path.is_file():
+        raise FileNotFoundError(f"{gguf_path} is missing; materialise gguf_model first")
+    client = _registry()
+    if not version_for_digest(digest):
+        tags = {
+            "artifact_digest": digest,
+            "gguf_path": str(gguf_path.resolve()),
+            "training_examples": str(training_examples),
+            "metrics": json.dumps(dict(metrics), sort_keys=True),
+            "gates": json.dumps(dict(gates), sort_keys=True),
+            "git_commit": git_commit(),
+            "improvements": improvements or describe_improvements(metrics, training_examples, production_version()),
+            "feedback_watermark": feedback_watermark.astimezone(UTC).isoformat() if feedback_watermark else "",
+            **{f"{name}_digest": value for name, value in (digests or {}).items()},
+        }
+        client.create_model_version(
+            MODEL_NAME, _source(client, package_dir, run_id), run_id=run_id, tags=tags, await_creation_for=0
+        )
+    # Also for a version that is there: a registration may have been killed before it came to the aliases.
+    version = _known(digest)
+    if version == last_successful_registration():
+        client.set_registered_model_alias(MODEL_NAME, STAGING, str(version.version))
+    if production_version() is None:
+        client.set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version.version))
+    return _known(digest)
+
+
+def list_versions() -> list[Version]:
+    """All versions, newest first; empty where nothing was registered yet."""
+    client = _registry()
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    found: list[ModelVersion] = []
+    token = None
+    while page := client.search_model_versions(f"name = '{MODEL_NAME}'", page_token=token):
+        found.extend(page)
+        if not (token := page.token):
+            break
+    versions = [_version(entry, aliases) for entry in found if "artifact_digest" in entry.tags]
+    return sorted(versions, key=lambda version: -version.version)
+
+
+def version_for_digest(digest: str) -> Version | None:
+    """The version that was made of this very artifact."""
+    return next((version for version in list_versions() if version.digest == digest), None)
+
+
+def production_version() -> Version | None:
+    """The version in production."""
+    return next((version for version in list_versions() if version.status == PRODUCTION), None)
+
+
+def promote(version: int) -> Version:
+    """Put a version into production; an older one to go back.
+
+    Raises:
+        ValueError: there is no such version.
+    """
+    known = [entry.version for entry in list_versions()]
+    if version not in known:
+        raise ValueError(f"there is no version {version}; known are {', '.join(map(str, known)) or 'none'}")
+    _registry().set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version))
+    return next(entry for entry in list_versions() if entry.version == version)
+
+
+def last_successful_registration() -> Version | None:
+    """The newest version: its ``registered_at`` and ``feedback_watermark`` say what a retraining starts from."""
+    return next(iter(list_versions()), None)
+
+
+def describe_improvements(metrics: Mapping[str, float], training_examples: int, before: Version | None) -> str:
+    """One line on what changed against the version before."""
+    if before is None:
+        return "first version"
+    parts = [
+        f"{name} {100 * (metrics[name] - before.metrics[name]):+.1f} points"
+        for name in ("parsing_accuracy", "field_accuracy", "execution_accuracy")
+        if name in metrics and name in before.metrics
+    ]
+    if before.training_examples is not None and training_examples != before.training_examples:
+        parts.append(f"{training_examples - before.training_examples:+,} training examples")
+    return f"against version {before.version}: {', '.join(parts) or 'nothing measured on both'}"
+
+
+def git_commit() -> str:
+    """The commit of the code, with ``-dirty`` for uncommitted changes; ``unknown`` outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=settings.PROJECT_ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _known(digest: str) -> Version:
+    version = version_for_digest(digest)
+    if version is None:
+        raise LookupError(f"{digest[:12]} has just been registered and is gone; is somebody else deleting versions?")
+    return version
+
+
+def _registry() -> MlflowClient:
+    return _registry_of(settings.mlflow_tracking_uri())
+
+
+@cache
+def _registry_of(uri: str) -> MlflowClient:
+    """The client, once the registered model exists."""
+    from mlflow.exceptions import MlflowException
+
+    client = tracking.client()
+    try:
+        client.create_registered_model(
+            MODEL_NAME, description="Questions about UK Feed-in Tariff installations to JSON filters"
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client
+
+
+def _source(client: MlflowClient, package_dir: Path, run_id: str | None) -> str:
+    if tracking.is_local():
+        return package_dir.resolve().as_uri()
+    if run_id is None:
+        raise ValueError("a tracking server keeps packages with runs; pass the run_id of the training")
+    client.log_artifacts(run_id, str(package_dir), "package")
+    return f"runs:/{run_id}/package"
+
+
+def _version(entry: ModelVersion, aliases: Mapping[str, str]) -> Version:
+    tags = dict(entry.tags)
+    number = int(entry.version)
+    status = next(
+        (alias for alias in (PRODUCTION, STAGING) if alias in aliases and int(aliases[alias]) == number), ARCHIVED
+    )
+    watermark = tags.get("feedback_watermark")
+    examples = tags.get("training_examples")
+    return Version(
+        version=number,
+        digest=tags["artifact_digest"],
+        registered_at=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
+        status=status,
+        training_examples=int(examples) if examples else None,
+        metrics=json.loads(tags.get("metrics", "{}")),
+        improvements=tags.get("improvements", ""),
+        gguf_path=Path(tags["gguf_path"]) if "gguf_path" in tags else None,
+        run_id=entry.run_id or None,
+        feedback_watermark=datetime.fromisoformat(watermark) if watermark else None,
+        tags=tags,
+    )
