@@ -3,17 +3,18 @@
 Nothing else in the project reads ``os.environ``. Values are read when asked for, not at import, so that
 tests and Dagster runs can point the program elsewhere by setting the variable.
 
-==========================  ==================================================================
-``FIT_ASSETS_DATA``         folder with the gazetteer, phrases, tariff rates (default ``data/``)
-``FIT_ASSETS_VAR``          folder for everything that runs produce (default ``var/``)
-``FIT_ASSETS_PRESET``       training preset of the default run (default ``smollm2-135m``)
-``FIT_ASSETS_BASE_MODEL``   local Hugging Face folder that stands in for a preset's download from the hub
-``FIT_ASSETS_THREADS``      threads for torch and llama.cpp (default: the cores we may use)
-``MLFLOW_TRACKING_URI``     MLflow server (default: a SQLite file in ``var/mlflow``)
-``OLLAMA_HOST``             Ollama server (default ``http://127.0.0.1:11434``)
-``FIT_ASSETS_OLLAMA_MODEL`` name under which Ollama knows the model (default ``fit-intelligence``)
-``FIT_ASSETS_AS_OF``        the day that "years left" counts from, ISO date (default: today)
-==========================  ==================================================================
+==============================  ============================================================================
+``FIT_ASSETS_DATA``             folder with the gazetteer, phrases, tariff rates (default ``data/``)
+``FIT_ASSETS_VAR``              folder for everything that runs produce (default ``var/``)
+``FIT_ASSETS_PRESET``           training preset of the default run (default ``smollm2-135m``)
+``FIT_ASSETS_BASE_MODEL``       local Hugging Face folder that stands in for a preset's download from the hub
+``FIT_ASSETS_THREADS``          threads for torch and llama.cpp (default: the cores we may use)
+``MLFLOW_TRACKING_URI``         MLflow server (default: a SQLite file in ``var/mlflow``)
+``OLLAMA_HOST``                 Ollama server (default ``http://127.0.0.1:11434``)
+``FIT_ASSETS_OLLAMA_MODEL``     name under which Ollama knows the model (default ``fit-intelligence``)
+``FIT_ASSETS_AS_OF``            the day that "years left" counts from, ISO date (default: today)
+``FIT_ASSETS_FEEDBACK_VOLUME``  new corrected questions that start a retraining (default 100)
+==============================  ============================================================================
 """
 
 from __future__ import annotations
@@ -137,3 +138,9 @@ def as_of() -> date:
     """The day that "years left" counts from; fixed by ``FIT_ASSETS_AS_OF`` where a run must repeat."""
     configured = os.environ.get("FIT_ASSETS_AS_OF")
     return date.fromisoformat(configured) if configured else date.today()
+
+
+def feedback_volume(default: int) -> int:
+    """New corrected questions that start a retraining."""
+    configured = os.environ.get("FIT_ASSETS_FEEDBACK_VOLUME")
+    return int(configured) if configured else default

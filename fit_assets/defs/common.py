@@ -83,21 +83,34 @@ def make_or_reuse(
     return artifacts.write_record(artifact, inputs, facts), False
 
 
-def materialized(
-    artifact: Path, digest: str, *, reused: bool, asset_key: str | None = None, **metadata: Any
-) -> dg.MaterializeResult[None]:
+def about(artifact: Path, digest: str, reused: bool, /, **metadata: Any) -> dict[str, Any]:
+    """The metadata of an asset whose artifact lies on disk; ``reused`` says that it is that of an earlier run."""
+    return {
+        "dagster/uri": artifact.as_uri(),
+        "path": dg.MetadataValue.path(str(artifact)),
+        "sha256": digest,
+        "reused": reused,
+        **metadata,
+    }
+
+
+def materialized(artifact: Path, digest: str, reused: bool, /, **metadata: Any) -> dg.MaterializeResult[None]:
     """The result of an asset whose artifact lies on disk; its data version is the artifact's digest."""
     return dg.MaterializeResult(
-        asset_key=asset_key,
-        data_version=dg.DataVersion(digest),
-        metadata={
-            "dagster/uri": artifact.as_uri(),
-            "path": dg.MetadataValue.path(str(artifact)),
-            "sha256": digest,
-            "reused": reused,
-        }
-        | metadata,
+        data_version=dg.DataVersion(digest), metadata=about(artifact, digest, reused, **metadata)
     )
+
+
+def made_at(artifact: Path) -> int:
+    """When the artifact's record was written (nanoseconds; 0 without one): unchanged where it was reused."""
+    record = artifacts.record_path(artifact)
+    return record.stat().st_mtime_ns if record.exists() else 0
+
+
+def megabytes(artifact: Path) -> float:
+    """Size of a file or folder in MB."""
+    files = [artifact] if artifact.is_file() else artifact.rglob("*")
+    return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 3)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

@@ -66,9 +66,7 @@ def split_questions() -> list["Question"]:
     return load_questions(layout.dataset("test"))
 
 
-def log_report(
-    tracking: Tracking, name: str, path: Path, digest: str, report: "Report", **tags: Any
-) -> dict[str, Any]:
+def log_report(tracking: Tracking, name: str, path: Path, digest: str, report: "Report", **tags: Any) -> dict[str, Any]:
     """Send a report to MLflow; the metadata entries that link to the run."""
 
     def log(run: Any) -> None:
@@ -85,12 +83,16 @@ def report_metadata(report: "Report", prefix: str = "") -> dict[str, Any]:
     """Figures, plots and sample predictions of a report, as Dagster metadata."""
     figures: dict[str, Any] = {f"{prefix}{name}": value for name, value in report.figures().items()}
     plots = {f"{prefix}{title.replace(' ', '_')}": picture(png, title) for title, png in _plots(report)}
-    return figures | plots | {
-        f"{prefix}questions": len(report.predictions),
-        f"{prefix}questions_sha256": report.questions_digest,
-        f"{prefix}samples": table_of(report.samples(20)),
-        f"{prefix}report": dg.MetadataValue.md(report.to_markdown()),
-    }
+    return (
+        figures
+        | plots
+        | {
+            f"{prefix}questions": len(report.predictions),
+            f"{prefix}questions_sha256": report.questions_digest,
+            f"{prefix}samples": table_of(report.samples(20)),
+            f"{prefix}report": dg.MetadataValue.md(report.to_markdown()),
+        }
+    )
 
 
 def evaluation(
@@ -108,7 +110,7 @@ def evaluation(
         context, path, dict(inputs) | question_inputs(), make_parser, split_questions, force=force
     )
     run = log_report(tracking, name, path, record.digest, report)
-    return materialized(path, record.digest, reused=reused, **report_metadata(report), **run)
+    return materialized(path, record.digest, reused, **report_metadata(report), **run)
 
 
 def report_checks(asset: str, report_path: Callable[[], Path], *, gate: bool) -> dg.AssetChecksDefinition:
@@ -120,9 +122,7 @@ def report_checks(asset: str, report_path: Callable[[], Path], *, gate: bool) ->
         gate: whether parsing accuracy and the critical tests block what comes after.
     """
     specs = [
-        dg.AssetCheckSpec(
-            f"target_{metric}", asset=asset, description=f"The mission's target for {metric}: {target}."
-        )
+        dg.AssetCheckSpec(f"target_{metric}", asset=asset, description=f"The mission's target for {metric}: {target}.")
         for metric, target in thresholds.METRIC_TARGETS.items()
     ]
     if gate:
@@ -194,4 +194,15 @@ def judge(asset: str, report: "Report", digest: str) -> dict[str, Callable[[], d
 def _plots(report: "Report") -> list[tuple[str, bytes]]:
     from fit_assets.evaluation import plots
 
-    return plots.of_report(report)
+    drawn = [("metrics", plots.metrics_overview(report.metrics, f"Metrics of the parser {report.parser}"))]
+    drawn += [
+        (
+            f"accuracy by {dimension}",
+            plots.metrics_by_label(by_label, "parsing_accuracy", f"Right answers by {dimension}"),
+        )
+        for dimension, by_label in report.slices.items()
+        if dimension != "tag"
+    ]
+    drawn.append(("errors by field", plots.confusion_by_field(report.confusion)))
+    drawn.append(("latency", plots.latency_histogram([one.latency_ms for one in report.predictions])))
+    return drawn

@@ -1,9 +1,10 @@
 """Group ``model``: the base model, the adapter trained on it, and what both parsers make of the test questions."""
 
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 from pydantic import Field
 
-from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
     OWNERS,
@@ -18,6 +19,9 @@ from fit_assets.defs.common import (
 from fit_assets.defs.evaluations import EVALUATION_CODE, evaluation, report_checks
 from fit_assets.defs.resources import Tracking
 from fit_assets.training.presets import get_preset
+
+if TYPE_CHECKING:
+    from fit_assets.parsing.base import Parser
 
 GROUP = "model"
 
@@ -43,7 +47,7 @@ def base_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> dg.
     return materialized(
         base.path,
         base.digest,
-        reused=base.reused,
+        base.reused,
         preset=preset.name,
         source=preset.base,
         parameters=base.parameters,
@@ -70,7 +74,7 @@ class LoraConfig(ArtifactConfig):
     max_grad_norm: float | None = Field(default=None, description="Gradients are clipped to this norm.")
     optimizer: str | None = Field(default=None, description="Optimiser by its transformers name.")
     gradient_checkpointing: bool | None = Field(default=None, description="Less memory for more time.")
-    evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread over the run.")
+    evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread.")
     max_length: int | None = Field(default=None, description="Longest example in tokens; a longer one is an error.")
     max_steps: int | None = Field(default=None, description="Above 0: stop after so many updates (for trials).")
     seed: int | None = Field(default=None, description="Seed of weights, dropout and the order of the examples.")
@@ -117,17 +121,28 @@ def lora_adapter(
         on_log=log,
         force=config.force,
     )
-    run = tracking.log_training(result, preset, hyper_parameters, reuse=result.reused)
+    plot = loss_curve(
+        [(point["step"], point["loss"]) for point in result.history if "loss" in point],
+        [(point["step"], point["eval_loss"]) for point in result.history if "eval_loss" in point],
+    )
+
+    def log_run(run: Any) -> None:
+        run.log_params({"preset": preset.name, "base": preset.base, **hyper_parameters.__dict__})
+        run.log_history(result.history)
+        run.log_metrics({**result.metrics, "seconds": result.seconds}, step=int(result.metrics["steps"]))
+        run.log_figure(plot, "loss_curve")
+
+    run = tracking.run_of(result.adapter_dir, result.digest, "lora_adapter", log_run, preset=preset.name)
     return materialized(
         result.adapter_dir,
         result.digest,
-        reused=result.reused,
+        result.reused,
         preset=preset.name,
         seconds=result.seconds,
         resumed_from_step=result.resumed_from,
         feedback_examples=feedback_lines,
         hyper_parameters=dg.MetadataValue.json(hyper_parameters.__dict__),
-        loss_curve=picture(loss_curve(result.history), "training and validation loss"),
+        loss_curve=picture(plot, "training and validation loss"),
         history=table_of(result.history[-50:]),
         **run,
         **result.metrics,
@@ -177,7 +192,7 @@ def eval_metrics(
 ) -> dg.MaterializeResult[None]:
     """The adapter on its base model, unpackaged, on the test split: every metric of the contract."""
 
-    def parser():  # type: ignore[no-untyped-def]
+    def parser() -> "Parser":
         from fit_assets.parsing.adapter_parser import AdapterParser
 
         return AdapterParser(layout.model("base"), layout.model("adapter"))
@@ -186,7 +201,9 @@ def eval_metrics(
         "base": upstream(layout.model("base"), "base_model").digest,
         "adapter": upstream(layout.model("adapter"), "lora_adapter").digest,
     }
-    return evaluation(context, "eval_metrics", layout.report("eval_metrics"), inputs, parser, tracking, force=config.force)
+    return evaluation(
+        context, "eval_metrics", layout.report("eval_metrics"), inputs, parser, tracking, force=config.force
+    )
 
 
 eval_metrics_checks = report_checks("eval_metrics", lambda: layout.report("eval_metrics"), gate=True)
@@ -204,7 +221,7 @@ def regex_metrics(
 ) -> dg.MaterializeResult[None]:
     """The regex parser, which stays as the fallback, on the same questions."""
 
-    def parser():  # type: ignore[no-untyped-def]
+    def parser() -> "Parser":
         from fit_assets.parsing.regex_parser import RegexParser
 
         return RegexParser()

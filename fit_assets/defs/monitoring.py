@@ -34,7 +34,7 @@ def query_log(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     return materialized(
         path,
         artifacts.digest_of(path),
-        reused=False,
+        False,
         **{"dagster/row_count": rows, "dagster/column_schema": dg.TableSchema(columns)},
         latest=table_of(latest),
     )

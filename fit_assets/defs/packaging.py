@@ -5,14 +5,15 @@ from collections.abc import Mapping
 import dagster as dg
 from pydantic import Field
 
-from fit_assets import artifacts, settings
+from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
     OWNERS,
     ArtifactConfig,
     check_result,
+    made_at,
     materialized,
-    refusals,
+    megabytes,
     source_digest,
     upstream,
 )
@@ -45,14 +46,14 @@ def merged_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> d
     from fit_assets.packaging.merge import merge_adapter
 
     target = layout.model("merged")
-    before = artifacts.read_record(target)
+    before = made_at(target)
     merge_adapter(layout.model("base"), layout.model("adapter"), target, force=config.force)
     record = upstream(target, "merged_model")
     return materialized(
         target,
         record.digest,
-        reused=record == before and not config.force,
-        megabytes=_megabytes(target),
+        made_at(target) == before,
+        megabytes=megabytes(target),
         **record.facts,
     )
 
@@ -62,7 +63,7 @@ class GgufConfig(ArtifactConfig):
 
     quantisation: str | None = Field(
         default=None,
-        description="f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m; empty: the preset's own (q8_0 for 135M, q4_k_m for 7-8B).",
+        description="f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m; empty: the preset's own (q8_0 for 135M).",
     )
 
 
@@ -81,15 +82,15 @@ def gguf_model(context: dg.AssetExecutionContext, config: GgufConfig) -> dg.Mate
     upstream(layout.model("merged"), "merged_model")
     target = layout.gguf()
     kind = (config.quantisation or get_preset().quantisation).lower()
-    before = artifacts.read_record(target)
+    before = made_at(target)
     record = build_gguf(layout.model("merged"), target, kind, force=config.force, say=context.log.info)
     return materialized(
         target,
         record.digest,
-        reused=record == before and not config.force,
+        made_at(target) == before,
         quantisation=kind,
         llama_cpp_python=record.inputs["llama_cpp_python"],
-        megabytes=_megabytes(target),
+        megabytes=megabytes(target),
         **record.facts,
     )
 
@@ -133,7 +134,7 @@ def gguf_metrics(
     return materialized(
         served_path,
         served.digest,
-        reused=reused and raw_reused,
+        reused and raw_reused,
         loss_against_adapter=accuracy_loss(adapter, raw_report),
         **report_metadata(served_report),
         **report_metadata(raw_report, "raw_"),

@@ -1,20 +1,11 @@
 """Group ``reference``: the tables that questions are about, in DuckDB."""
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
-
 import dagster as dg
 
-from fit_assets import artifacts, settings
 from fit_assets.defs.common import (
     OWNERS,
     ArtifactConfig,
-    MissingUpstream,
-    check_result,
     source_digest,
-    table_of,
 )
 
 GROUP = "reference"

@@ -16,15 +16,15 @@ from fit_assets.defs.common import (
     ArtifactConfig,
     check_result,
     count_lines,
-    make_or_reuse,
     materialized,
+    picture,
     refusals,
     source_digest,
     table_of,
     upstream,
 )
 from fit_assets.defs.dataset import splits_subject
-from fit_assets.defs.evaluations import EVALUATION_CODE, measure, question_inputs
+from fit_assets.defs.evaluations import measure, question_inputs, split_questions
 from fit_assets.defs.packaging import packaging_gates
 from fit_assets.defs.resources import Tracking, run_id_of
 from fit_assets.evaluation import thresholds
@@ -64,6 +64,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
     The answers on the test split are those of ``gguf_metrics`` and ``regex_metrics``; both parsers are asked further
     questions until there are enough to see a difference of three points.
     """
+    from fit_assets.evaluation import plots
     from fit_assets.evaluation.compare import compare
     from fit_assets.evaluation.evaluate import Report
     from fit_assets.parsing.gguf_parser import GgufParser
@@ -96,7 +97,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
     return materialized(
         target,
         record.digest,
-        reused=model_reused,
+        model_reused,
         verdict=against_regex.verdict,
         questions=against_regex.n,
         accuracy_model=against_regex.success_b.value,
@@ -106,6 +107,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         median_ms_model=against_regex.median_ms_b,
         median_ms_regex=against_regex.median_ms_a,
         production_verdict=against_production.verdict if against_production else "no other version is in production",
+        comparison=picture(plots.ab_comparison(against_regex), "A/B"),
         disagreements=table_of(_disagreements(regex, model)),
     )
 
@@ -150,8 +152,8 @@ def more_questions(wanted: int, seed: int) -> list["Question"]:
     """
     from fit_assets.dataset.generator import GeneratorConfig, generate
     from fit_assets.evaluation.evaluate import Question, load_questions
-    from fit_assets.places import fill_patterns
     from fit_assets.filters import QueryFilters
+    from fit_assets.places import fill_patterns
     from fit_assets.training.prompt import normalise_question
 
     seen = {normalise_question(one.q) for name in ("train", "test") for one in load_questions(layout.dataset(name))}
@@ -183,7 +185,6 @@ def production_report(context: dg.AssetExecutionContext, candidate: str) -> "Rep
     The report that was kept at its release serves while the questions are the same; else it is asked again.
     """
     from fit_assets.evaluation import versions
-    from fit_assets.evaluation.evaluate import Report
     from fit_assets.parsing.gguf_parser import GgufParser
 
     version = versions.production_version()
@@ -193,8 +194,6 @@ def production_report(context: dg.AssetExecutionContext, candidate: str) -> "Rep
     if not version.gguf_path.is_file():
         context.log.warning("version %d is in production, but %s is gone", version.version, version.gguf_path)
         return None
-    from fit_assets.defs.evaluations import split_questions
-
     _, report, _ = measure(
         context,
         folder / "report.json",
@@ -270,7 +269,7 @@ def model_version(
     return materialized(
         package,
         gguf.digest,
-        reused=known is not None,
+        known is not None,
         version=version.version,
         status=version.status,
         improvements=version.improvements,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterRunStatus
 
+from fit_assets import settings
 from fit_assets.defs.jobs import monitoring_job, retrain_job
 from fit_assets.evaluation import thresholds
 
@@ -34,7 +35,7 @@ def feedback_volume_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest
     """
     from fit_assets.serving.feedback import count_since
 
-    threshold = feedback_threshold()
+    threshold = settings.feedback_volume(thresholds.FEEDBACK_VOLUME)
     # The registry is asked only when it can matter: importing MLflow takes seconds.
     if (total := count_since(None)) < threshold:
         return dg.SkipReason(f"{total} of {threshold} corrected questions; none of them can be enough yet")
@@ -93,11 +94,6 @@ def serving_health_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResul
         return dg.SkipReason(f"unchanged: {'; '.join(state.alerts)}")
     request = dg.RunRequest(run_key=f"health/{now.isoformat(timespec='seconds')}", tags={"fit_assets/health": standing})
     return dg.SensorResult(run_requests=[request], cursor=standing)
-
-
-def feedback_threshold() -> int:
-    """How many new corrected questions start a retraining."""
-    return thresholds.FEEDBACK_VOLUME
 
 
 def last_watermark() -> datetime | None:
