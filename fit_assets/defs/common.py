@@ -85,6 +85,7 @@ def make_or_reuse(
 
 def about(artifact: Path, digest: str, reused: bool, /, **metadata: Any) -> dict[str, Any]:
     """The metadata of an asset whose artifact lies on disk; ``reused`` says that it is that of an earlier run."""
+    dg.get_dagster_logger().info("%s %s, sha256 %s", artifact, "is there already" if reused else "is made", digest[:12])
     return {
         "dagster/uri": artifact.as_uri(),
         "path": dg.MetadataValue.path(str(artifact)),
@@ -148,6 +149,8 @@ def check_result(
     Dagster's blocking checks block inside one run only: whoever materialises the release alone bypasses them. So
     the release looks these verdicts up again (:func:`refusals`).
     """
+    tell = dg.get_dagster_logger()
+    (tell.info if passed else tell.warning)("check %s %s: %s", check, "passed" if passed else "FAILED", description)
     if blocking:
         gate = f"{asset}.{check}"
         verdict = {"gate": gate, "digest": digest, "passed": passed, "reason": description}
