@@ -1,0 +1,207 @@
+"""Numbers in a question: capacities in kW, durations in years, calendar years, FIT ids and plain numbers.
+
+Every number is found once, with the span of text it was read from, so that parsers and grounding agree on what
+the question says: "1.5MW", "1,500 kW", "half a meg", "one and a half megawatts" are all one quantity in kW, and in
+"1-5MW" the unit belongs to both ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Kind = Literal["kw", "years", "year", "fit_id", "number"]
+
+# What a bare four-digit number must lie between to be read as a calendar year.
+FIRST_YEAR, LAST_YEAR = 1980, 2060
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number in a text.
+
+    ``value`` is in kW (``kw``), in years (``years``), a calendar year (``year``), the number of an installation
+    (``fit_id``) or as written (``number``); ``start`` and ``end`` bound the text it was read from, unit included.
+    """
+
+    value: int | float
+    kind: Kind
+    start: int
+    end: int
+
+
+_ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_WORD_VALUES = (
+    {word: value for value, word in enumerate(_ONES, 1)}
+    | {word: value for value, word in enumerate(_TEENS, 10)}
+    | {word: value for value, word in zip(_TENS, range(20, 100, 10), strict=True)}
+    | {"a": 1, "an": 1, "couple": 2, "dozen": 12}
+)
+_FRACTIONS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "thirds": 1 / 3}
+
+# In a verbose pattern a space must stand in brackets.
+_one, _teen, _ten = "|".join(_ONES), "|".join(_TEENS), "|".join(_TENS)
+_below_100 = rf"(?:(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})\b"
+# "one hundred and two hundred" is two numbers, "one hundred and two" is one.
+_tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))"
+_below_1000 = rf"(?:(?:{_below_100}|a)[ ]hundred\b{_tail_below_100}?|{_below_100})"
+_words = (
+    rf"(?:(?:{_below_1000}|a)[ ]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
+    r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
+)
+_digits = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+
+_POWER = {
+    "kw": (r"kw(?:s|p)?|kilo[ -]?wat+s?|k", 1),
+    "mw": (r"mw(?:s|p)?|mega[ -]?wat+s?|megs?", 1000),
+    "gw": (r"gw(?:s|p)?|giga[ -]?wat+s?|gigs?", 1_000_000),
+    "w": (r"watts?", 0.001),
+}
+_TIME = {
+    "y": (r"years?|yrs?|y", 1),
+    "m": (r"months?|mths?|mths", 1 / 12),
+    "d": (r"decades?", 10),
+}
+_units = "|".join(rf"(?P<{name}>{words})" for name, (words, _) in (_POWER | _TIME).items())
+_unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
+_stop = r"(?![a-z0-9])"
+
+_NUMBER = re.compile(
+    rf"""(?<![a-z0-9.,/£$])(?:
+        (?:(?P<parts>a|one|two|three)[ ])?(?P<fraction>half|quarters?|thirds?)[ ](?:of[ ])?(?:(?:an?|one)[ ])?
+            (?=(?:{_unit_ahead}){_stop})
+      | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
+      | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
+      | (?P<digits>{_digits})(?![\d])
+      | (?P<words>{_words})(?![a-z])
+      | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
+    )
+    (?:[ ]and[ ](?:an?[ ])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
+    (?:[ ]?-?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
+    (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
+    (?![a-z0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_FIT_ID = re.compile(
+    r"""(?<![a-z0-9])(?:
+        (?:fit|fits|ids?|feed[ -]in[ ]tariff)(?:[ -]?(?:ids?|no\.?|num(?:ber)?|ref(?:erence)?|installation|site))*
+            [ ]?[:#=]?[ ]?(?P<named>\d{1,12})
+      | (?:installation|site|asset|generator|ref(?:erence)?|number|no\.)(?:[ ](?:ids?|no\.?|number|ref(?:erence)?))?
+            [ ]?[:#=]?[ ]?(?P<counted>\d{3,12})
+      | \#[ ]?(?P<hashed>\d{1,12})
+    )(?![\d,.]*\d|[ ]?-[ ]?\d|[a-z+%])""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d,.-])")
+_RANGE = re.compile(r"\s*(?:-|to|and|up to|or|through)\s*", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?:between|from|range)\s*$", re.IGNORECASE)
+
+
+def quantities(question: str) -> list[Quantity]:
+    """Every number in the question, in order; spans do not overlap.
+
+    A bare number between 1980 and 2060 is a ``year``; "FIT 4004", "id 4004", "installation 4004", "#4004" are a
+    ``fit_id``; in a range the unit of the last number holds for the first as well ("500 to 1MW" stays 500 kW).
+    Single spaces are expected, as in a normalised question; letter case does not matter.
+    """
+    found: list[Quantity] = []
+    short_ranges = {match.start(): match for match in _SHORT_RANGE.finditer(question)}
+    identifiers = {match.start(match.lastgroup or 0): match for match in _FIT_ID.finditer(question)}
+    position = 0
+    while match := _NUMBER.search(question, position):
+        position = max(match.end(), match.start() + 1)
+        if span := short_ranges.get(match.start()):  # 2010-12, 2012/13
+            first = int(span[1])
+            last = first - first % 100 + int(span[2])
+            found.append(Quantity(first, "year", span.start(1), span.end(1)))
+            if last > first:
+                found.append(Quantity(last, "year", span.start(2), span.end(2)))
+            position = span.end()
+        elif match.start() in identifiers and not _unit(match):
+            found.append(Quantity(int(match["digits"]), "fit_id", *match.span()))
+        else:
+            found.append(_quantity(match))
+            position = found[-1].end
+    return _spread_units(found, question)
+
+
+def number(value: float) -> int | float:
+    """The value as the contract writes it: an integer where integral, else rounded to what people type."""
+    rounded = round(value, 4)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _quantity(match: re.Match[str]) -> Quantity:
+    value = _value(match)
+    unit = _unit(match)
+    if unit in _POWER:
+        return Quantity(number(value * _POWER[unit][1]), "kw", *match.span())
+    if unit in _TIME:
+        return Quantity(number(value * _TIME[unit][1]), "years", *match.span())
+    plain = match["digits"] or match["words"] or match["spoken_year"]
+    is_year = plain and "," not in plain and "." not in plain and FIRST_YEAR <= value <= LAST_YEAR
+    return Quantity(number(value), "year" if is_year else "number", *match.span())
+
+
+def _unit(match: re.Match[str]) -> str:
+    return next((name for name in (*_POWER, *_TIME) if match[name]), "")
+
+
+def _value(match: re.Match[str]) -> float:
+    if match["fraction"]:
+        value = _WORD_VALUES.get((match["parts"] or "a").lower(), 1) * _FRACTIONS[match["fraction"].lower()]
+    elif match["spoken_year"]:
+        value = 2000 + _WORD_VALUES[match["spoken_year"].lower()]
+    elif match["over"]:
+        value = int(match["over"]) / int(match["under"])
+    elif match["digits"]:
+        value = float(match["digits"].replace(",", "")[:300])
+    elif match["words"]:
+        value = _spelled(match["words"].lower())
+    else:
+        value = 1
+    return value + _FRACTIONS.get((match["plus"] or match["tail"] or "").lower(), 0)
+
+
+def _spelled(words: str) -> int:
+    total = part = 0
+    for word in re.findall(r"[a-z]+", words):
+        if word == "hundred":
+            part = max(part, 1) * 100
+        elif word == "thousand":
+            total, part = total + max(part, 1) * 1000, 0
+        elif word in ("couple", "dozen"):
+            part = _WORD_VALUES[word]
+        else:
+            part += _WORD_VALUES.get(word, 0)
+    return total + part
+
+
+def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
+    """Give the first number of a range the unit of the second: "1-5MW", "between 3 and 6 years"."""
+    for index in range(len(found) - 1, 0, -1):
+        first, second = found[index - 1], found[index]
+        between = question[first.end : second.start]
+        if second.kind not in ("kw", "years") or not _RANGE.fullmatch(between):
+            continue
+        opened = _BETWEEN.search(question[: first.start])
+        if first.kind != "number" and not (first.kind == "year" and (opened or "-" in between or "to" in between)):
+            continue
+        value: float = first.value
+        if second.kind == "kw":
+            value *= _factor(question[second.start : second.end], _POWER)
+            value = first.value if value > second.value else value  # "500 to 1MW"
+        else:
+            value *= _factor(question[second.start : second.end], _TIME)
+        found[index - 1] = replace(first, value=number(value), kind=second.kind)
+    return found
+
+
+def _factor(text: str, units: dict[str, tuple[str, float]]) -> float:
+    return next(factor for words, factor in units.values() if re.search(rf"(?:{words}){_stop}", text, re.IGNORECASE))
