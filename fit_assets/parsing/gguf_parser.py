@@ -1,0 +1,259 @@
+"""The packaged model in this process: free greedy decoding (``raw``), or grammar and grounding (``gguf``).
+
+Both render the one prompt and evaluate its fixed prefix once. The constrained parser spends model steps only where
+there is a choice: what the grammar forces, and the postcode patterns of a place that the gazetteer knows, go through
+the model in one batch. What comes out is then checked against the question's own words by ``ground``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fit_assets.filters import FilterError, QueryFilters, json_schema
+from fit_assets.packaging import PackagingError
+from fit_assets.packaging.runtime import LlamaModel, style_of
+from fit_assets.parsing.base import ParseResult
+from fit_assets.training.prompt import MAX_QUESTION_CHARS, normalise_question
+
+if TYPE_CHECKING:
+    from fit_assets.places import Gazetteer
+
+MAX_TOKENS = 512
+
+# A character is at most four bytes, and a byte at most one token; the rest is for the turns' marks.
+_CONTEXT = 4 * MAX_QUESTION_CHARS + MAX_TOKENS + 64
+
+_LOCATION = re.compile(rb'[{,]"location":("(?:[^"\\]|\\.)*")(.*)', re.DOTALL)
+_OUTWARD_CODE = re.compile(r"\b[a-z]{1,2}[0-9]")
+_SHORT_WORD = re.compile(r"\b[a-z]{1,2}\b")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    text: str
+    probability: float
+    finished: bool
+
+
+class GgufParser:
+    """Parses questions with a GGUF through llama.cpp; safe for use by several threads, one question at a time.
+
+    Args:
+        path: the GGUF; its chat template must be one of ``CHAT_STYLES``.
+        constrained: decode under the contract's grammar and ground the answer (``gguf``), or take the model's JSON
+            as it is (``raw``).
+        n_threads: threads of llama.cpp (default ``settings.threads()``).
+        gazetteer: places for the constrained parser (default: the project's).
+
+    Raises:
+        PackagingError: the file does not load, or its chat template is not ours.
+    """
+
+    def __init__(
+        self, path: Path, constrained: bool = True, n_threads: int | None = None, gazetteer: Gazetteer | None = None
+    ) -> None:
+        self._model = LlamaModel(path, context=_CONTEXT, threads=n_threads)
+        self._constrained = constrained
+        self._gazetteer = gazetteer
+        self._style = style_of(self._model)
+        self._lock = threading.Lock()
+        end = self._model.tokenize(self._style.end)
+        if len(end) != 1:
+            raise PackagingError(f"{path}: {self._style.end!r} is {len(end)} tokens there; wrong tokenizer for it")
+        self._end = end[0]
+        self._prefix = self._tokens(self._style.prefix)
+        self._model.evaluate(self._prefix)
+        if constrained:
+            if self._gazetteer is None:
+                from fit_assets.places import load_gazetteer
+
+                self._gazetteer = load_gazetteer()
+            self._areas = frozenset(pattern.lower() for place in self._gazetteer.places for pattern in place.patterns)
+            self._grammar = Grammar(self._model, self._end)
+
+    @property
+    def name(self) -> str:
+        """``gguf`` or ``raw``."""
+        return "gguf" if self._constrained else "raw"
+
+    def parse(self, question: str) -> ParseResult:
+        """Parse one question; what goes wrong stands in the result's ``error``."""
+        start = time.perf_counter()
+        try:
+            with self._lock:
+                answer = self._constrained_answer(question) if self._constrained else self._free_answer(question)
+        except PackagingError as error:
+            return self._result(question, start, error=str(error))
+        if not answer.finished:
+            return self._result(question, start, answer, error=f"the model did not end within {MAX_TOKENS} tokens")
+        try:
+            filters = QueryFilters.parse(answer.text)
+        except FilterError as error:
+            return self._result(question, start, answer, error=str(error))
+        notes: Sequence[str] = ()
+        if self._constrained:
+            from fit_assets.parsing.ground import ground
+
+            filters, notes = ground(question, filters, self._gazetteer)
+        return self._result(question, start, answer, filters=filters, notes=tuple(notes))
+
+    def parse_batch(self, questions: Sequence[str]) -> list[ParseResult]:
+        """Parse many questions, in order."""
+        return [self.parse(question) for question in questions]
+
+    def close(self) -> None:
+        """Free the model; the parser is of no use afterwards."""
+        with self._lock:
+            self._model.close()
+
+    def _free_answer(self, question: str) -> _Answer:
+        logits = self._prompt_logits(question)
+        text, probability = b"", 1.0
+        for _ in range(MAX_TOKENS):
+            token = int(np.argmax(logits))
+            probability *= _probability(logits, token)
+            if token == self._end or self._model.is_end(token):
+                return _Answer(text.decode("utf-8", "replace"), probability, finished=True)
+            text += self._model.piece(token)
+            logits = self._model.evaluate([token])
+        return _Answer(text.decode("utf-8", "replace"), probability, finished=False)
+
+    def _constrained_answer(self, question: str) -> _Answer:
+        """Decode under the grammar; probability is that of the tokens that the model itself chose."""
+        matcher = self._grammar.matcher()
+        may_fill_patterns = not self._names_postcode(question)
+        pending = self._prompt_tokens(question)
+        done: list[int] = []
+        probability = 1.0
+        while len(done) < MAX_TOKENS:
+            forced = matcher.compute_ff_tokens()
+            if not forced and may_fill_patterns:
+                forced = self._pattern_tokens(done)
+                may_fill_patterns = not forced
+            if forced:
+                if not matcher.consume_tokens(forced):
+                    raise PackagingError(f"the grammar refused its own continuation: {matcher.get_error()}")
+                pending += forced
+                done += forced
+                continue
+            if matcher.is_stopped():
+                return _Answer(self._text(done), probability, finished=True)
+            logits = self._model.evaluate(pending)
+            token = self._grammar.best(matcher, logits)
+            probability *= _probability(logits, token)
+            if token == self._end:
+                return _Answer(self._text(done), probability, finished=True)
+            matcher.consume_token(token)
+            pending = [token]
+            done.append(token)
+        return _Answer(self._text(done), probability, finished=False)
+
+    def _prompt_logits(self, question: str) -> NDArray[np.float32]:
+        return self._model.evaluate(self._prompt_tokens(question))
+
+    def _prompt_tokens(self, question: str) -> list[int]:
+        """What of the prompt is still to be evaluated, after rewinding to what the fixed prefix has in common."""
+        tokens = self._tokens(self._style.render(question))
+        common = 0
+        while common < len(self._prefix) and tokens[common] == self._prefix[common]:
+            common += 1
+        self._model.rewind(common)
+        return tokens[common:]
+
+    def _tokens(self, text: str) -> list[int]:
+        return ([self._model.bos] if self._style.bos else []) + self._model.tokenize(text)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return b"".join(self._model.piece(token) for token in tokens).decode("utf-8", "replace")
+
+    def _names_postcode(self, question: str) -> bool:
+        """Whether a postcode may stand in the question: then the model says which patterns are meant."""
+        text = normalise_question(question)
+        return bool(_OUTWARD_CODE.search(text)) or any(word in self._areas for word in _SHORT_WORD.findall(text))
+
+    def _pattern_tokens(self, done: Sequence[int]) -> list[int]:
+        """Tokens of the gazetteer's patterns, once a known location has just been written; else none."""
+        assert self._gazetteer is not None
+        written = b"".join(self._model.piece(token) for token in done)
+        match = _LOCATION.search(written)
+        if match is None:
+            return []
+        place = self._gazetteer.get(json.loads(match[1]))
+        if place is None or not place.patterns:
+            return []
+        # The closing bracket is left to the model: its token may hold the next comma or brace as well.
+        wanted = (',"postcode_patterns":' + json.dumps(list(place.patterns), separators=(",", ":"))[:-2]).encode()
+        if not wanted.startswith(match[2]):
+            return []
+        rest = wanted[len(match[2]) :].decode()
+        whole = self._model.tokenize((written + rest.encode()).decode())
+        # The tokens as training saw them, where those written so far agree with them.
+        return whole[len(done) :] if whole[: len(done)] == list(done) else self._model.tokenize(rest)
+
+    def _result(
+        self,
+        question: str,
+        start: float,
+        answer: _Answer | None = None,
+        *,
+        filters: QueryFilters | None = None,
+        error: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> ParseResult:
+        return ParseResult(
+            question=question,
+            filters=filters,
+            parser=self.name,
+            latency_ms=(time.perf_counter() - start) * 1000,
+            text=answer.text if answer else "",
+            error=error,
+            confidence=answer.probability if answer else None,
+            notes=notes,
+        )
+
+
+class Grammar:
+    """The contract's JSON schema over one model's tokens: canonical text only, keys in sorted order, no spaces."""
+
+    def __init__(self, model: LlamaModel, end: int) -> None:
+        from llguidance import LLMatcher
+        from llguidance.llamacpp import lltokenizer_from_vocab
+
+        self._tokenizer = lltokenizer_from_vocab(model.vocabulary, eos_token=end)
+        text = LLMatcher.grammar_from_json_schema(json_schema(), overrides={"whitespace_flexible": False})
+        self._fresh = LLMatcher(self._tokenizer, text)
+        if self._fresh.is_error():
+            raise PackagingError(f"the contract's schema makes no grammar: {self._fresh.get_error()}")
+        self._size = model.vocabulary_size
+
+    def matcher(self) -> Any:
+        """A matcher at the beginning of an answer."""
+        return self._fresh.deep_copy()
+
+    def allows(self, tokens: Sequence[int]) -> bool:
+        """Whether these tokens, followed by the end of the turn, are an answer under the grammar."""
+        matcher = self.matcher()
+        return bool(matcher.validate_tokens(list(tokens)) == len(tokens) and matcher.consume_tokens(list(tokens))) and (
+            bool(matcher.is_accepting())
+        )
+
+    def best(self, matcher: Any, logits: NDArray[np.float32]) -> int:
+        """The likeliest token that the grammar allows now."""
+        allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[: self._size]
+        return int(np.argmax(np.where(allowed, logits, -np.inf)))
+
+
+def _probability(logits: NDArray[np.float32], token: int) -> float:
+    highest = float(logits.max())
+    return math.exp(float(logits[token]) - highest) / float(np.exp(logits - highest).sum())
