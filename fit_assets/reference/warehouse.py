@@ -1,0 +1,160 @@
+"""The DuckDB file of the reference tables: opening it, replacing a table whole, and taking a table's digest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fit_assets import settings
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+# Tables by the Dagster asset that makes them: the error message for a missing table names it.
+ASSET_OF_TABLE = {
+    "installations": "installations",
+    "rejected_rows": "installations",
+    "tariff_rates": "tariff_rates",
+    "places": "places",
+    "installation_facts": "installation_facts",
+}
+
+LOCK_WAIT_SECONDS = 30.0
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse cannot be used as it is; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left in the warehouse: table, number of rows, digest, and facts worth showing."""
+
+    table: str
+    rows: int
+    digest: str
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def connect(read_only: bool = True, *, needs: tuple[str, ...] = ()) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse, closed at the end of the block.
+
+    DuckDB lets one process write, and nobody read meanwhile: a locked file is waited for, up to
+    ``LOCK_WAIT_SECONDS``.
+
+    Args:
+        read_only: False creates the file where it is missing.
+        needs: tables that must be there.
+
+    Raises:
+        WarehouseError: no warehouse, a table of ``needs`` missing (named with the asset to materialise), the
+            file locked for too long, or not a DuckDB file.
+    """
+    path = settings.warehouse_path()
+    if read_only and not path.exists():
+        raise WarehouseError(f"there is no warehouse at {path} yet; {_advice(needs or ('installations',))}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _open(read_only)
+    try:
+        present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        missing = tuple(table for table in needs if table not in present)
+        if missing:
+            raise WarehouseError(f"{path} has no table {', '.join(missing)}; {_advice(missing)}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def replace_table(
+    name: str,
+    content: pd.DataFrame | str,
+    *,
+    columns: dict[str, str] | None = None,
+    comment: str = "",
+    params: dict[str, Any] | None = None,
+    extras: dict[str, Any] | None = None,
+) -> Built:
+    """Put a table in place of the old one; whatever fails on the way leaves the old one untouched.
+
+    Args:
+        name: the table.
+        content: a frame, or a SELECT over the tables at hand.
+        columns: DuckDB type by column for a frame, in the table's order; rows of other types are an error.
+        comment: kept as the table's COMMENT.
+        params: values for the SELECT's named parameters.
+        extras: passed on in the result.
+    """
+    aside = f"{name}__aside"
+    with connect(read_only=False) as connection:
+        if isinstance(content, str):
+            select = content
+        else:
+            # A copy: DuckDB cannot read a frame that is a reversed view.
+            connection.register("incoming", content.copy())
+            chosen = [f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in (columns or {}).items()]
+            select = f"SELECT {', '.join(chosen) or '*'} FROM incoming"
+        connection.execute("BEGIN")
+        try:
+            connection.execute(f'CREATE OR REPLACE TABLE "{aside}" AS {select}', params or None)
+            connection.execute(f'DROP TABLE IF EXISTS "{name}"')
+            connection.execute(f'ALTER TABLE "{aside}" RENAME TO "{name}"')
+            if comment:
+                # COMMENT takes no parameters.
+                quoted = comment.replace("'", "''")
+                connection.execute(f"COMMENT ON TABLE \"{name}\" IS '{quoted}'")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        rows = connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0]
+        return Built(name, rows, _digest(connection, name), dict(extras or {}))
+
+
+def table_digest(name: str) -> str:
+    """SHA-256 (hex) of a table's columns, types and rows, whatever the order of the rows."""
+    with connect(needs=(name,)) as connection:
+        return _digest(connection, name)
+
+
+def _digest(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    query = f"""
+        SELECT sha256(
+            (SELECT string_agg(column_name || ' ' || data_type, ',' ORDER BY column_index)
+             FROM duckdb_columns() WHERE table_name = ?)
+            || coalesce((SELECT string_agg(row_hash, '' ORDER BY row_hash)
+                         FROM (SELECT md5(CAST(content AS VARCHAR)) AS row_hash FROM "{name}" AS content)), '')
+        )"""
+    return str(connection.execute(query, [name]).fetchall()[0][0])
+
+
+def _open(read_only: bool) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    path = settings.warehouse_path()
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except (duckdb.IOException, duckdb.ConnectionException) as error:
+            # The same process may hold it in the other mode, another process may write: both pass.
+            busy = "lock" in str(error) or "different configuration" in str(error)
+            if not busy:
+                raise WarehouseError(f"{path} cannot be opened ({error}); delete it and materialise again") from error
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"{path} is in use by another program for more than {LOCK_WAIT_SECONDS:.0f} s; close it ({error})"
+                ) from error
+            time.sleep(0.05)
+
+
+def _advice(tables: tuple[str, ...]) -> str:
+    assets = sorted({ASSET_OF_TABLE.get(table, table) for table in tables})
+    return (
+        f"materialise the asset {' and '.join(assets)} "
+        f"(dagster asset materialize --select '{','.join(assets)}' -m fit_assets.definitions), or run: make run"
+    )
