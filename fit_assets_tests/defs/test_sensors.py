@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
 
 from fit_assets.defs import sensors
@@ -108,7 +109,9 @@ def test_a_success_without_a_registration_is_not_repeated_until_more_has_come(in
 @pytest.mark.parametrize("status", sensors.IN_FLIGHT)
 def test_while_a_run_is_in_flight_it_waits(instance: dg.DagsterInstance, status: DagsterRunStatus) -> None:
     correct(1, 2, 3, 4)
-    create_run_for_test(instance, job_name="retrain_job", status=status)
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("fit_assets"), "__repository__")
+    origin = RemoteJobOrigin(repository, "retrain_job")
+    create_run_for_test(instance, job_name="retrain_job", status=status, remote_job_origin=origin)
     assert "in flight" in skipped(instance)
 
 
@@ -152,7 +155,8 @@ def test_health_is_recorded_when_it_turns(instance: dg.DagsterInstance) -> None:
 
     assert isinstance(evaluate(None), dg.SkipReason)
     for number in range(5):
-        log_query(ParseResult(f"question {number}", None, "gguf", 20.0, error="no JSON"), rows=0)
+        question = f"question {number}"
+        log_query(question, ParseResult(question, None, "gguf", 20.0, error="no JSON"), rows=0)
     turned = evaluate(None)
     assert isinstance(turned, dg.SensorResult)
     assert turned.run_requests
