@@ -37,9 +37,10 @@ _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _WORD_VALUES = (
     {word: value for value, word in enumerate(_ONES, 1)}
     | {word: value for value, word in enumerate(_TEENS, 10)}
-    | {word: value for value, word in zip(_TENS, range(20, 100, 10), strict=True)}
+    | dict(zip(_TENS, range(20, 100, 10), strict=True))
     | {"a": 1, "an": 1, "couple": 2, "dozen": 12}
 )
+_DIGIT_VALUES = {"oh": "0", "zero": "0", "nought": "0"} | {word: str(value) for value, word in enumerate(_ONES, 1)}
 _FRACTIONS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "thirds": 1 / 3}
 
 # In a verbose pattern a space must stand in brackets.
@@ -52,8 +53,6 @@ _words = (
     rf"(?:(?:{_below_1000}|a)[ ]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
     r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
 )
-_digits = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-
 _POWER = {
     "kw": (r"kw(?:s|p)?|kilo[ -]?wat+s?|k", 1),
     "mw": (r"mw(?:s|p)?|mega[ -]?wat+s?|megs?", 1000),
@@ -62,25 +61,29 @@ _POWER = {
 }
 _TIME = {
     "y": (r"years?|yrs?|y", 1),
-    "m": (r"months?|mths?|mths", 1 / 12),
+    "m": (r"months?|mths?", 1 / 12),
     "d": (r"decades?", 10),
 }
 _units = "|".join(rf"(?P<{name}>{words})" for name, (words, _) in (_POWER | _TIME).items())
 _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
+_decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
+_digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+_spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])(?:
         (?:(?P<parts>a|one|two|three)[ ])?(?P<fraction>half|quarters?|thirds?)[ ](?:of[ ])?(?:(?:an?|one)[ ])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
+      | (?P<spelled_digits>{_spelled_digits})\b
       | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
       | (?P<digits>{_digits})(?![\d])
       | (?P<words>{_words})(?![a-z])
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ ]and[ ](?:an?[ ])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:[ ]?-?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
+    (?:[ ]?[+-]?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     (?![a-z0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
     """,
@@ -123,8 +126,8 @@ def quantities(question: str) -> list[Quantity]:
             if last > first:
                 found.append(Quantity(last, "year", span.start(2), span.end(2)))
             position = span.end()
-        elif match.start() in identifiers and not _unit(match):
-            found.append(Quantity(int(match["digits"]), "fit_id", *match.span()))
+        elif match["spelled_digits"] or (match.start() in identifiers and not _unit(match)):
+            found.append(Quantity(int(digits_of(match[0])), "fit_id", *match.span()))
         else:
             found.append(_quantity(match))
             position = found[-1].end
@@ -135,6 +138,11 @@ def number(value: float) -> int | float:
     """The value as the contract writes it: an integer where integral, else rounded to what people type."""
     rounded = round(value, 4)
     return int(rounded) if rounded == int(rounded) else rounded
+
+
+def digits_of(text: str) -> str:
+    """The digits of a FIT id as it stands in a question: "13,072", "one three oh seven two"."""
+    return re.sub(r"\D", "", re.sub(r"[a-z]+", lambda word: _DIGIT_VALUES.get(word[0].lower(), ""), text, flags=re.I))
 
 
 def _quantity(match: re.Match[str]) -> Quantity:
@@ -161,12 +169,19 @@ def _value(match: re.Match[str]) -> float:
     elif match["over"]:
         value = int(match["over"]) / int(match["under"])
     elif match["digits"]:
-        value = float(match["digits"].replace(",", "")[:300])
+        value = float(_plain_decimal(match["digits"]))
     elif match["words"]:
         value = _spelled(match["words"].lower())
     else:
         value = 1
     return value + _FRACTIONS.get((match["plus"] or match["tail"] or "").lower(), 0)
+
+
+def _plain_decimal(digits: str) -> str:
+    """Digits with a decimal point and no thousands' commas; "1,5" has a decimal comma."""
+    if re.fullmatch(r"\d+,\d{1,2}", digits):
+        return digits.replace(",", ".")
+    return digits.replace(",", "")[:300]
 
 
 def _spelled(words: str) -> int:

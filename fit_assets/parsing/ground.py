@@ -1,0 +1,226 @@
+"""Grounding: what code can look up in the question is looked up, whatever a model wrote.
+
+Places become the gazetteer's, postcode patterns those of the place or of the question's own postcodes, a capacity or
+FIT id that the question does not say becomes the one that it does say where only one can be meant. What nothing in
+the question licenses, and what of the question no filter uses, is named in a note. Filters that are right stay
+exactly as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.parsing.numbers import Quantity, digits_of, number
+from fit_assets.parsing.reading import Reading, read
+from fit_assets.training.prompt import normalise_question
+
+if TYPE_CHECKING:
+    from fit_assets.places import Gazetteer
+
+# Words that stand for a bound, by that bound.
+_YEARS_LEFT_WORDS = {
+    0: r"expired|off|ended|lapsed|ran out|run out|over|gone",
+    2: r"immediate|immediately",
+    5: r"expir\w*|ending|soon|urgent|urgently|ppas?|power purchase|off|leaving|optimal|running out|finish\w*",
+    10: r"re-?power\w*|optimal",
+}
+_SIZE_WORDS = {50: r"small|medium|mid\w*", 500: r"medium|mid\w*|large|big"}
+# "around 500 kW" is 10 % to either side.
+_MARGINS = (1, 0.9, 1.1)
+
+
+def ground(
+    question: str, filters: QueryFilters, gazetteer: Gazetteer | None = None
+) -> tuple[QueryFilters, tuple[str, ...]]:
+    """The filters with everything looked up that can be, and notes for the user on what does not fit the question.
+
+    Pure: the same question, filters and gazetteer (by default the project's) always give the same answer.
+    """
+    if filters.query_type == "unsupported":
+        return filters, ()
+    places = _gazetteer(gazetteer)
+    said = read(question, places)
+    grounded = _with_numbers(said, _with_patterns(said, places, _with_places(said, places, filters)))
+    doubts = [
+        f"{key} {_shown(getattr(grounded, key))}: nothing in the question says so"
+        for key in _unlicensed(said, places, grounded)
+    ]
+    exclusions = [f"left out: “{words}” (exclusions cannot be asked for yet)" for words in said.exclusions]
+    return grounded, (*doubts, *exclusions, *_ignored(said, places, grounded))
+
+
+def ungrounded(question: str, filters: QueryFilters, gazetteer: Gazetteer | None = None) -> list[str]:
+    """The keys whose values nothing in the question licenses, in the contract's order."""
+    places = _gazetteer(gazetteer)
+    return _unlicensed(read(question, places), places, filters)
+
+
+def _gazetteer(given: Gazetteer | None) -> Gazetteer:
+    from fit_assets.places import load_gazetteer
+
+    return given or load_gazetteer()
+
+
+# Looking up ---------------------------------------------------------------------------------------------------------
+
+
+def _with_places(said: Reading, places: Gazetteer, filters: QueryFilters) -> QueryFilters:
+    """Places by their canonical names; the place in the question decides where a model wrote another or none."""
+    if filters.location is not None:
+        return _changed(filters, location=_canonical(said, places, filters.location, []))
+    if filters.locations is not None:
+        others = filters.locations
+        names = list(dict.fromkeys(_canonical(said, places, name, others) for name in others))
+        if len(names) > 1:
+            return _changed(filters, locations=names)
+        return _changed(filters, location=names[0], locations=None)
+    if len(said.place_names) != 1 or said.codes or filters.fit_id is not None:
+        return filters
+    patterns = set(places.patterns_for(said.place_names[0]) or ())
+    if filters.postcode_patterns and set(filters.postcode_patterns) != patterns:
+        return filters
+    return _changed(filters, location=said.place_names[0])
+
+
+def _canonical(said: Reading, places: Gazetteer, name: str, beside: list[str]) -> str:
+    """The name by which a place is known; ``beside`` are all places of the same answer."""
+    known = places.get(name)
+    if known is not None and known.name in said.place_names:
+        return known.name
+    if name in said.place_names or _stands_in(said, name):
+        return name if name not in (name.lower(), name.upper()) else name.title()
+    taken = {place.name for other in beside if (place := places.get(other)) is not None}
+    left = [other for other in said.place_names if other not in taken]
+    if len(left) == 1:
+        return left[0]
+    return known.name if known else name
+
+
+def _stands_in(said: Reading, name: str) -> bool:
+    """Whether the question has these very words, and not as part of a place that is known."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(normalise_question(name))}(?![a-z0-9])", said.text) is not None
+
+
+def _with_patterns(said: Reading, places: Gazetteer, filters: QueryFilters) -> QueryFilters:
+    """Postcode patterns: the question's own, else those of the place; none for a place that nobody knows."""
+    if filters.locations is not None or filters.fit_id is not None:
+        return filters
+    if not said.codes and filters.location is None:
+        return filters
+    patterns = said.patterns or list(places.patterns_for(filters.location or "") or ())
+    if set(patterns) == set(filters.postcode_patterns or ()):
+        return filters
+    return _changed(filters, postcode_patterns=patterns or None)
+
+
+def _with_numbers(said: Reading, filters: QueryFilters) -> QueryFilters:
+    """A FIT id or capacity that the question does not say, replaced where only one number can be meant."""
+    said_ids = {digits_of(said.written(quantity)) for quantity in said.of_kind("fit_id")}
+    if filters.fit_id is not None and len(said_ids) == 1:
+        filters = _changed(filters, fit_id=said_ids.pop())
+    low, high = filters.capacity_min_kw, filters.capacity_max_kw
+    wrong = [
+        key
+        for key, value in (("capacity_min_kw", low), ("capacity_max_kw", high))
+        if value is not None and not _says_capacity(said, value)
+    ]
+    unused = sorted({float(quantity.value) for quantity in said.of_kind("kw") if not _is_used(quantity, filters)})
+    if len(wrong) == 2 and len(unused) == 2:
+        return _changed(filters, capacity_min_kw=number(unused[0]), capacity_max_kw=number(unused[1]))
+    if wrong and len(unused) == 1 and (len(wrong) == 1 or low == high):
+        return _changed(filters, **dict.fromkeys(wrong, number(unused[0])))
+    return filters
+
+
+def _changed(filters: QueryFilters, **changes: Any) -> QueryFilters:
+    """The filters with the changes; without them where they would break the contract."""
+    try:
+        return filters.replace(**changes)
+    except FilterError:
+        return filters
+
+
+# Judging ------------------------------------------------------------------------------------------------------------
+
+
+def _unlicensed(said: Reading, places: Gazetteer, filters: QueryFilters) -> list[str]:
+    return [key for key, value in filters.to_dict().items() if not _is_licensed(said, places, filters, key, value)]
+
+
+def _is_licensed(said: Reading, places: Gazetteer, filters: QueryFilters, key: str, value: Any) -> bool:
+    """Whether something in the question says this value; keys that stand for no words of their own always pass."""
+    match key:
+        case "capacity_min_kw" | "capacity_max_kw":
+            return _says_capacity(said, value)
+        case "commissioned_year_min" | "commissioned_year_max" | "fit_expiry_year_min" | "fit_expiry_year_max":
+            return any(abs(value - quantity.value) <= 1 for quantity in said.of_kind("year", "number"))
+        case "fit_remaining_min_years" | "fit_remaining_max_years":
+            stated = any(value in _around(quantity) for quantity in said.of_kind("years", "number"))
+            return stated or _has_word(said, _YEARS_LEFT_WORDS.get(value))
+        case "fit_id":
+            return any(value == digits_of(said.written(q)) for q in said.of_kind("fit_id", "number", "year"))
+        case "limit":
+            return value in (1, 10) or any(value == quantity.value for quantity in said.numbers)
+        case "location":
+            return _names(said, value)
+        case "locations":
+            return all(_names(said, name) for name in value)
+        case "postcode_patterns":
+            return _says_patterns(said, places, filters, value)
+        case "technology":
+            return any(value == match.technology for match in said.technologies)
+        case "technologies":
+            return {match.technology for match in said.technologies}.issuperset(value)
+        case _:
+            return True
+
+
+def _says_capacity(said: Reading, value: float) -> bool:
+    stated = any(value in _around(quantity) for quantity in said.of_kind("kw", "number", "year"))
+    return stated or _has_word(said, _SIZE_WORDS.get(int(value)) if value == int(value) else None)
+
+
+def _around(quantity: Quantity) -> set[int | float]:
+    return {number(quantity.value * margin) for margin in _MARGINS}
+
+
+def _has_word(said: Reading, words: str | None) -> bool:
+    return words is not None and re.search(rf"\b(?:{words})\b", said.text) is not None
+
+
+def _names(said: Reading, name: str) -> bool:
+    return name in said.place_names or _stands_in(said, name)
+
+
+def _says_patterns(said: Reading, places: Gazetteer, filters: QueryFilters, patterns: list[str]) -> bool:
+    if said.codes:
+        return set(patterns) == set(said.patterns)
+    names = said.place_names if filters.location is None else [filters.location]
+    return any(set(patterns) == set(places.patterns_for(name) or ()) for name in names)
+
+
+def _ignored(said: Reading, places: Gazetteer, filters: QueryFilters) -> list[str]:
+    """Notes on capacities and places of the question that no filter uses."""
+    if filters.fit_id is not None:
+        return []
+    notes = [
+        f"“{said.written(quantity)}” was not used" for quantity in said.of_kind("kw") if not _is_used(quantity, filters)
+    ]
+    named = [filters.location] if filters.location else filters.locations or []
+    for place in said.places:
+        # Berkshire in "Newbury, Berkshire" is used: Newbury lies in it.
+        encloses = any(set(places.patterns_for(name) or ["?"]) <= set(place.patterns) for name in named)
+        if place.name not in named and not encloses and set(filters.postcode_patterns or ()) != set(place.patterns):
+            notes.append(f"{place.name} was not used")
+    return notes
+
+
+def _is_used(quantity: Quantity, filters: QueryFilters) -> bool:
+    stated = (filters.capacity_min_kw, filters.capacity_max_kw)
+    return any(capacity in _around(quantity) for capacity in stated if capacity is not None)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

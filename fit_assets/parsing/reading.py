@@ -1,0 +1,167 @@
+"""A question, read once: places, postcodes, technologies and numbers with their spans.
+
+Rules and grounding both start from here, so that they cannot disagree on what a question says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from fit_assets.parsing.numbers import Kind, Quantity, quantities
+from fit_assets.parsing.vocabulary import TechnologyMatch, excluded, find_technologies, mend
+from fit_assets.training.prompt import normalise_question
+
+if TYPE_CHECKING:
+    from fit_assets.places import Gazetteer
+
+# What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
+BLANK = "§"
+
+
+class _Span(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+_AnySpan = TypeVar("_AnySpan", bound=_Span)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A place or postcode in a text, by its canonical name, with the postcode patterns that it stands for."""
+
+    name: str
+    start: int
+    end: int
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a question says.
+
+    ``plain`` is the normalised question; ``text`` the same with misspelt domain words put right, places and postcodes
+    blanked out: all spans are spans of ``text``. ``places`` are those of the gazetteer and districts, ``codes`` the
+    postcode areas and outward codes. What the question rules out ("not solar", "outside Wales") is only in
+    ``exclusions``.
+    """
+
+    question: str
+    plain: str
+    text: str
+    places: tuple[Named, ...]
+    codes: tuple[Named, ...]
+    technologies: tuple[TechnologyMatch, ...]
+    numbers: tuple[Quantity, ...]
+    exclusions: tuple[str, ...]
+    outside_great_britain: bool
+
+    def has(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the text has these words."""
+        return pattern.search(self.text) is not None
+
+    def before(self, span: _Span) -> str:
+        """The text to the left."""
+        return self.text[: span.start].rstrip()
+
+    def after(self, span: _Span) -> str:
+        """The text to the right."""
+        return self.text[span.end :].lstrip()
+
+    def between(self, left: _Span, right: _Span) -> str:
+        """The text between two spans."""
+        return self.text[left.end : right.start].strip()
+
+    def written(self, span: _Span) -> str:
+        """The words of a span."""
+        return self.text[span.start : span.end]
+
+    def of_kind(self, *kinds: Kind) -> list[Quantity]:
+        """The numbers of these kinds, in order."""
+        return [number for number in self.numbers if number.kind in kinds]
+
+    @property
+    def place_names(self) -> list[str]:
+        """The names of the places, each once, in order."""
+        return list(dict.fromkeys(place.name for place in self.places))
+
+    @property
+    def patterns(self) -> list[str]:
+        """The postcode patterns that the question itself gives, each once, in order."""
+        return list(dict.fromkeys(code.name for code in self.codes))
+
+
+def read(question: str, gazetteer: Gazetteer) -> Reading:
+    """Read a question; never fails, whatever the text."""
+    plain = normalise_question(question)
+    text = mend(plain, _words_of_names(gazetteer))
+    places = [Named(hit.place.name, hit.start, hit.end, hit.place.patterns) for hit in gazetteer.find(text)]
+    places += [Named(*district) for district in gazetteer.find_districts(text)]
+    places.sort(key=lambda place: place.start)
+    codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
+    text = _blanked(text, [*places, *codes])
+    technologies = find_technologies(text)
+    exclusions: list[str] = []
+    return Reading(
+        question=question,
+        plain=plain,
+        text=text,
+        places=_included(text, places, exclusions),
+        codes=_included(text, codes, exclusions),
+        technologies=_included(text, technologies, exclusions),
+        numbers=tuple(quantities(text)),
+        exclusions=tuple(exclusions),
+        outside_great_britain=gazetteer.names_outside(plain),
+    )
+
+
+def _codes(question: str, text: str) -> list[Named]:
+    """Postcodes of the normalised text, and those that only capitals in the question as typed give away."""
+    from fit_assets.places import postcodes_in
+
+    found = [Named(*code) for code in postcodes_in(text)]
+    for pattern, start, end in postcodes_in(question):
+        written = re.search(rf"(?<![a-z0-9]){re.escape(normalise_question(question[start:end]))}(?![a-z0-9])", text)
+        if written and all(code.name != pattern for code in found):
+            found.append(Named(pattern, *written.span()))
+    return sorted(found, key=lambda code: code.start)
+
+
+def _included(text: str, spans: Sequence[_AnySpan], exclusions: list[str]) -> tuple[_AnySpan, ...]:
+    """The spans that the text does not rule out; the others are described in ``exclusions``."""
+    kept = []
+    for span in spans:
+        ruled_out_by = excluded(text, span.start)
+        if ruled_out_by:
+            name = span.technology if isinstance(span, TechnologyMatch) else getattr(span, "name", "")
+            exclusions.append(f"{ruled_out_by} {name}")
+        else:
+            kept.append(span)
+    return tuple(kept)
+
+
+@lru_cache(maxsize=4)
+def _words_of_names(gazetteer: Gazetteer) -> frozenset[str]:
+    return frozenset(
+        word
+        for place in gazetteer.places
+        for name in (place.name, *place.aliases)
+        for word in re.findall(r"[a-z]+", name.lower())
+    )
+
+
+def _blanked(text: str, spans: Sequence[_Span]) -> str:
+    characters = list(text)
+    for span in spans:
+        characters[span.start : span.end] = BLANK * (span.end - span.start)
+    return "".join(characters)
+
+
+def _overlap(one: _Span, other: _Span) -> bool:
+    return one.start < other.end and other.start < one.end

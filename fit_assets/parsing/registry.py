@@ -1,0 +1,84 @@
+"""Parsers by name, and where the artifacts that they load lie."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fit_assets import settings
+from fit_assets.parsing.base import Parser
+
+PARSER_NAMES: tuple[str, ...] = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
+
+
+class ParserUnavailable(RuntimeError):
+    """A parser whose model is not there or does not load; the message says how to get it."""
+
+
+def served_gguf(preset: str | None = None) -> Path:
+    """The packaged model of a preset (by default the configured one), whether or not it has been built."""
+    name = preset or settings.preset_name()
+    return settings.models_dir() / name / "gguf" / f"{name}.gguf"
+
+
+def build_parser(name: str, preset: str | None = None) -> Parser:
+    """A parser by one of ``PARSER_NAMES``; models are loaded only for the parser that was asked for.
+
+    ``auto`` is what serving uses: the packaged model with the rules as fallback, or the rules alone, with a line on
+    standard error, where there is no model that loads.
+
+    Raises:
+        ParserUnavailable: the model that the parser needs is missing or does not load.
+        ValueError: an unknown name.
+    """
+    if name == "auto":
+        return _auto(preset)
+    if name == "regex":
+        from fit_assets.parsing.regex_parser import RegexParser
+
+        return RegexParser()
+    if name in ("gguf", "raw"):
+        return _gguf(preset, constrained=name == "gguf")
+    if name == "ollama":
+        from fit_assets.parsing.ollama_parser import OllamaParser
+
+        return OllamaParser()
+    if name == "adapter":
+        return _adapter(preset)
+    raise ValueError(f"unknown parser {name!r}; known are {', '.join(PARSER_NAMES)}")
+
+
+def _auto(preset: str | None) -> Parser:
+    from fit_assets.parsing.router import Router
+
+    try:
+        return Router(_gguf(preset, constrained=True), build_parser("regex"))
+    except ParserUnavailable as error:
+        print(f"{error}; the rules answer meanwhile", file=sys.stderr)
+        return build_parser("regex")
+
+
+def _gguf(preset: str | None, constrained: bool) -> Parser:
+    path = served_gguf(preset)
+    if not path.exists():
+        raise ParserUnavailable(f"no model yet at {path}: run: make run")
+    from fit_assets.packaging import PackagingError
+    from fit_assets.parsing.gguf_parser import GgufParser
+
+    try:
+        return GgufParser(path, constrained=constrained)
+    except PackagingError as error:
+        raise ParserUnavailable(str(error)) from error
+
+
+def _adapter(preset: str | None) -> Parser:
+    folder = settings.models_dir() / (preset or settings.preset_name())
+    for part in ("base", "adapter"):
+        if not (folder / part).is_dir():
+            raise ParserUnavailable(f"no {part} yet at {folder / part}: run: make run")
+    from fit_assets.parsing.adapter_parser import AdapterParser
+
+    try:
+        return AdapterParser(folder / "base", folder / "adapter")
+    except (OSError, ValueError) as error:
+        raise ParserUnavailable(f"{folder}: base or adapter cannot be loaded ({error}); run: make run") from error

@@ -1,0 +1,92 @@
+"""Lower and upper bounds: "over", "at most", "100 to 250", "around", for any kind of number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from fit_assets.parsing.numbers import Quantity, number
+from fit_assets.parsing.reading import Reading
+
+Bound = Literal["min", "max", "about", "exact"]
+
+_OVER = (
+    r"over|above|(?:more|greater|bigger|larger|higher|longer) than|at least|at or above|in excess of|exceed(?:s|ing)?|"
+    r"upwards? of|north of|from|starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
+)
+_UNDER = (
+    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than|at most|at or (?:under|below)|up ?to|sub-?|"
+    r"south of|capped at|limited to|(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
+    r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
+)
+_ABOUT = r"around|about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|in the region of"
+_NOT = r"(?:no|not|nothing|never) "
+_MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher) than)"
+_LESS = r"(?:under|below|(?:less|smaller|lower|fewer) than)"
+_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are))* ?$"
+
+
+def _comparing(words: str) -> re.Pattern[str]:
+    """These words at the end of the text before a number."""
+    return re.compile(rf"(?<![a-z])(?:{words}){_FILLER}")
+
+
+_AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
+    ("min", re.compile(r"\+|(?:plus|min(?:imum)?|upwards?|at least)\b")),
+    ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b")),
+    ("max", re.compile(r"(?:max(?:imum)?|tops|at most)\b")),
+    ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b")),
+)
+_BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
+    ("max", _comparing(_NOT + _MORE)),
+    ("min", _comparing(_NOT + _LESS)),
+    ("about", _comparing(_ABOUT)),
+    ("max", _comparing(_UNDER)),
+    ("min", _comparing(_OVER)),
+)
+_ABOUT_AFTER = re.compile(r"-?ish\b|or so\b|or thereabouts\b|give or take\b")
+_JOINS_A_RANGE = re.compile(r"-|to|and|&|up to|or|through|until|till")
+
+
+def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
+    """What the words beside a number make of it; None where they say nothing."""
+    if "+" in asked.written(quantity):
+        return "min"
+    for bound, pattern in _AFTER:
+        if pattern.match(asked.after(quantity)):
+            return bound
+    for bound, pattern in _BEFORE:
+        if pattern.search(asked.before(quantity)):
+            return bound
+    return "about" if _ABOUT_AFTER.match(asked.after(quantity)) else None
+
+
+def ranges(asked: Reading, numbers: list[Quantity]) -> Iterator[tuple[Quantity, Quantity | None]]:
+    """The numbers in order: those joined to a range ("100 to 250") in pairs, the others with None."""
+    index = 0
+    while index < len(numbers):
+        first, second = numbers[index], numbers[index + 1] if index + 1 < len(numbers) else None
+        if second is not None and not _JOINS_A_RANGE.fullmatch(asked.between(first, second)):
+            second = None
+        yield first, second
+        index += 1 if second is None else 2
+
+
+def bounds(asked: Reading, numbers: list[Quantity], alone: Bound) -> tuple[float | None, float | None]:
+    """The strictest lower and upper bound that some numbers state; None where there is none.
+
+    ``alone`` says what a number without a comparing word means. Bounds that contradict each other are no bounds.
+    """
+    lows: list[float] = []
+    highs: list[float] = []
+    for first, second in ranges(asked, numbers):
+        bound = (bound_of(asked, first) or alone) if second is None else "exact"
+        values = sorted({first.value, second.value if second else first.value})
+        margin = 0.1 if bound == "about" else 0
+        if bound != "max":
+            lows.append(number(values[0] * (1 - margin)))
+        if bound != "min":
+            highs.append(number(values[-1] * (1 + margin)))
+    low, high = max(lows, default=None), min(highs, default=None)
+    return (None, None) if low is not None and high is not None and low > high else (low, high)

@@ -1,0 +1,108 @@
+"""Why somebody searches, and how many years of tariff are left."""
+
+from __future__ import annotations
+
+import re
+
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.parsing.rules.bounds import bounds
+
+_COMING_OFF = r"(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
+_SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
+# Each intent with the bound on the years left that it brings along.
+_INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
+    ("repowering_opportunities", phrases(r"re-?power\w*"), {"fit_remaining_max_years": 10}),
+    (
+        "ppa_opportunities",
+        phrases(
+            "ppas?",
+            "power purchase",
+            rf"{_COMING_OFF} (?:of )?(?:the |their |its )?{_SUPPORT}",
+            rf"leav(?:e|es|ing) (?:the )?{_SUPPORT}",
+        ),
+        {"fit_remaining_max_years": 5},
+    ),
+    (
+        "acquisition_targets",
+        phrases(r"(?:to )?(?:buy|acquire|purchase)", r"acqui\w+", "buying", "purchasing", "takeovers?", "for sale"),
+        {},
+    ),
+)
+
+_TIME_LEFT = phrases(
+    "left",
+    r"remain(?:s|ing)?",
+    r"expir\w*",
+    "end(?:s|ing)?",
+    "to (?:go|run)",
+    "run(?:s|ning)? out",
+    "gone",
+    "stops?",
+    r"subsid\w+",
+    "tariffs?",
+    "fits?",
+    r"laps\w+",
+    r"finish\w*",
+    r"leav(?:es?|ing)",
+    "until",
+    "window",
+    _COMING_OFF,
+    r"re-?power\w*",
+    "ppas?",
+)
+_AGE_AFTER = re.compile(r"(?:old|of age|ago)\b")
+_AGE_BEFORE = re.compile(r"\b(?:last|past|previous|older than|newer than|younger than|every|per)$")
+
+_STILL_PAID = phrases("still on", r"(?:not|yet to) (?:\w+ )?(?:expired?|ended)", "before (?:they|it)")
+_EXPIRED = phrases(
+    "expired",
+    rf"(?<!{'ing )(?<!'.join(('com', 'go', 'roll', 'fall', 'dropp'))}ing )(?<!come )(?<!comes )(?<!goes )(?<!go )"
+    rf"off[ -](?:the )?{_SUPPORT}",
+    rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over)",
+    "already (?:ended|lapsed|finished|off)",
+)
+_WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
+    (phrases("optimal"), {"fit_remaining_min_years": 5, "fit_remaining_max_years": 10}),
+    (phrases("immediate(?:ly)?"), {"fit_remaining_max_years": 2}),
+    (
+        phrases(
+            "urgent(?:ly)?",
+            r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
+            r"(?:end|finish|laps|runn)ing",
+            "soon",
+        ),
+        {"fit_remaining_max_years": 5},
+    ),
+)
+
+
+def intent(asked: Reading) -> tuple[Filters, Filters]:
+    """``query_intent``, and the bound on the years left that it brings where the question states none."""
+    for name, words, default in _INTENTS:
+        if asked.has(words):
+            return {"query_intent": name}, default
+    return {}, {}
+
+
+def stated_time_left(asked: Reading) -> Filters:
+    """Bounds on the years of tariff left that the question states in numbers."""
+    durations = [
+        quantity
+        for quantity in asked.of_kind("years")
+        if quantity.value <= 100
+        and not _AGE_AFTER.match(asked.after(quantity))
+        and not _AGE_BEFORE.search(asked.before(quantity))
+    ]
+    if not durations or not asked.has(_TIME_LEFT):
+        return {}
+    low, high = bounds(asked, durations, alone="max")
+    found = {"fit_remaining_min_years": low, "fit_remaining_max_years": high}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def worded_time_left(asked: Reading) -> Filters:
+    """Bounds on the years of tariff left that a word stands for ("expired", "urgent", the "optimal" window)."""
+    if asked.has(_EXPIRED) and not asked.has(_STILL_PAID):
+        return {"fit_remaining_max_years": 0}
+    return next((dict(bound) for words, bound in _WORDS if asked.has(words)), {})

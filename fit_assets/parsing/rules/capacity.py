@@ -1,0 +1,66 @@
+"""Bounds on the installed capacity, in kW."""
+
+from __future__ import annotations
+
+import re
+
+from fit_assets.parsing.numbers import Quantity
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.parsing.rules.bounds import bounds
+
+_SIZE_ASKED = phrases("how (?:large|big|small)")
+_SMALL = phrases(r"small(?:[ -](?:scale|sized))?")
+_MEDIUM = phrases(r"(?:medium|mid)(?:[ -](?:scale|sized?))?")
+_LARGE = phrases(r"(?:large|big)(?:[ -](?:scale|sized))?")
+
+_COUNTED = re.compile(
+    r"\s*(?:sites?|installations?|farms?|turbines?|plants?|projects?|panels?|results|rows|schemes?|arrays?|systems?|"
+    r"regions|counties|miles?|km|days?|weeks?|[ap]m|p|%|per cent|homes|houses)\b"
+)
+_SAYS_CAPACITY = re.compile(r"\bcapacity(?: of| is| =|:)?$|\b(?:sized?|rated)(?: at)?$")
+_SAYS_OTHERWISE = re.compile(r"[£$]$|\b(?:top|first|last|limit)$")
+_COMPARES = re.compile(
+    r"(?<![a-z])(?:over|above|under|below|at (?:least|most)|(?:more|greater|bigger|larger|less|smaller) than|"
+    r"[<>]=?|[≥≤])$"
+)
+_COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")
+_BETWEEN = re.compile(r"\bbetween(?: [\d.,]+ and)?$")
+
+
+def capacity(asked: Reading) -> Filters:
+    """``capacity_min_kw`` and ``capacity_max_kw``; of a number and a word like "large" the stricter."""
+    numbers = [q for q in asked.numbers if (q.kind == "kw" or is_bare_capacity(asked, q)) and q.value > 0]
+    stated = bounds(asked, numbers, alone="exact")
+    worded = _size_words(asked)
+    low = max((bound for bound in (stated[0], worded[0]) if bound is not None), default=None)
+    high = min((bound for bound in (stated[1], worded[1]) if bound is not None), default=None)
+    if low is not None and high is not None and low > high:
+        low, high = stated  # "large wind under 300 kW": the number is what is meant
+    found = {"capacity_min_kw": low, "capacity_max_kw": high}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def is_bare_capacity(asked: Reading, quantity: Quantity) -> bool:
+    """Whether a number without a unit is a capacity by the words beside it: "wind over 500"."""
+    before = asked.before(quantity)
+    if (
+        quantity.kind not in ("number", "year")
+        or _COUNTED.match(asked.after(quantity))
+        or _SAYS_OTHERWISE.search(before)
+    ):
+        return False
+    if _SAYS_CAPACITY.search(before):
+        return True
+    if _COMPARES.search(before):
+        return quantity.kind == "number" or _COMPARES_SIZES.search(before) is not None
+    return quantity.kind == "number" and quantity.value >= 10 and _BETWEEN.search(before) is not None
+
+
+def _size_words(asked: Reading) -> tuple[float | None, float | None]:
+    if asked.has(_SIZE_ASKED):
+        return None, None
+    small, medium, large = (asked.has(words) for words in (_SMALL, _MEDIUM, _LARGE))
+    low = 500 if large else 50 if medium else None
+    high = 50 if small else 500 if medium else None
+    return (None, None) if small and (medium or large) else (low, high)

@@ -1,0 +1,226 @@
+"""Figures over a set, breakdowns, comparisons and rankings."""
+
+from __future__ import annotations
+
+import re
+
+from fit_assets.parsing.numbers import Quantity
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.parsing.rules.bounds import bound_of
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+_POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
+_SIZE = r"(?:installed )?(?:capacity|size)"
+_NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_SIZE}\b{_NO_BOUND}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_SIZE}\b{_NO_BOUND}")
+_FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("max_capacity", _HIGHEST),
+    ("min_capacity", _LOWEST),
+    ("avg_capacity", phrases("average", "averaged", "mean", "avg", "typical")),
+    (
+        "count",
+        phrases(
+            rf"how many(?! (?:{_POWER}|years|months))",
+            "count(?:s|ing)?",
+            "(?:total )?number of",
+            "numbers(?= (?:by|per))",
+            "tally",
+        ),
+    ),
+    (
+        "sum_capacity",
+        phrases(
+            r"(?:total|combined|overall|aggregate|cumulative|summed|sum(?: of)?)(?! (?:number|count|heat))",
+            rf"how much (?:[a-z]+ ){{0,3}}(?:capacity|{_POWER}|installed|wind|solar|hydro)",
+            rf"how many {_POWER}",
+            rf"most (?:capacity|{_POWER})",
+        ),
+    ),
+)
+_CAPACITY = re.compile(r"\bcapacit(?:y|ies)\b")
+_NO_FIGURE_BEFORE = re.compile(r"\b(?:by|with|of|in)$")
+_NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
+
+# Breakdowns ----------------------------------------------------------------------------------------------------------
+
+_BY = (
+    r"(?:by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what)"
+    r"(?: (?:the|uk|english|british|different))*"
+)
+_GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("region", phrases(rf"{_BY} regions?", "regional (?:breakdown|split|counts?|totals?)")),
+    (
+        "local_authority",
+        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)"),
+    ),
+    ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
+    (
+        "technology",
+        phrases(
+            rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy )?types?|fuels?)", "technology (?:breakdown|split|mix)"
+        ),
+    ),
+    (
+        "commissioned_year",
+        phrases(
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)) )?(?:years?|vintage)",
+            rf"{_BY} year of commissioning",
+        ),
+    ),
+    ("postcode_area", phrases(rf"{_BY} post ?codes?(?: areas?)?")),
+)
+
+# Rankings ------------------------------------------------------------------------------------------------------------
+
+_MOST = r"(?:highest|top|best|biggest|greatest|most|max(?:imum)?)"
+_SORTED_BY = r"(?:sort|order|rank)(?:ed)? by(?: the)?"
+_RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "revenue_desc",
+        phrases(
+            rf"{_MOST}[ -](?:earn(?:ing|ers?|ings)|paid|paying|revenues?|incomes?|lucrative|profitable|money)",
+            "earn(?:s|ing)? (?:the )?most",
+            "mak(?:es?|ing) (?:the )?most money",
+            r"(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)",
+            "(?:revenue|income|earnings),? highest first",
+        ),
+    ),
+    (
+        "fit_remaining_asc",
+        phrases(
+            r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+)"
+            r"(?: the)? (?:first|soonest|earliest|next(?! \d))",
+            r"(?:soonest|earliest|next|first) (?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
+            "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
+            r"closest to expir\w*",
+            rf"{_SORTED_BY} (?:years? left|expiry|tariff left|time left|end date|remaining)",
+        ),
+    ),
+    (
+        "commissioned_desc",
+        phrases("newest", "most recent(?:ly)?", "latest(?! by)", "youngest", "last (?:to be )?(?:built|commissioned)"),
+    ),
+    (
+        "commissioned_asc",
+        phrases("oldest", "earliest", "longest[ -]running", "first (?:to be )?(?:built|commissioned)"),
+    ),
+    ("capacity_asc", phrases("smallest", "tiniest", rf"lowest {_SIZE}", "size ascending")),
+    (
+        "capacity_desc",
+        phrases("largest", "biggest", "top", "highest", "greatest", "most powerful", rf"{_SORTED_BY} {_SIZE}"),
+    ),
+)
+_ONLY_ORDERED = phrases(
+    "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest|lowest|soonest)(?: ones?)? "
+    "(?:first|to)",
+    r"(?:sort|order|rank)(?:ed)?(?: them)? by",
+    "(?:largest|biggest|highest) at the top",
+)
+_NOUN = (
+    r"(?:site|farm|installation|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
+    r"hydro|windmill|target|prospect|candidate|earner)"
+)
+_PLURAL = re.compile(rf"\b{_NOUN}s\b|\bones\b|\bopportunities\b|\bwindfarms\b")
+_SINGULAR = re.compile(rf"\b{_NOUN}\b|\bone\b|\bopportunity\b|\bwindfarm\b")
+_ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
+_RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
+_TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best)$")
+_TOP_GROUPS = phrases(r"(?:top|first) (?:\d+|[a-z]+) (?:regions?|count(?:y|ies)|councils?|districts?|countries|years)")
+_ROWS = re.compile(rf"{_NOUN}s?\b|results?\b|rows?\b")
+
+# Comparisons ---------------------------------------------------------------------------------------------------------
+
+_COMPARE = phrases(r"compar\w+", "contrast")
+_VERSUS = phrases(
+    r"vs?\.?", "versus", "against", "difference between", "(?:more|bigger|larger|greater) [^,]*or", r"than(?! \d)"
+)
+
+
+def aggregation(asked: Reading, ranking: Filters) -> Filters:
+    """``query_type``, ``aggregation`` and ``group_by`` where a figure or a breakdown is asked for."""
+    figure, group = _figure(asked, ranking), _group(asked)
+    if not figure and not group:
+        return {}
+    return {"query_type": "aggregation", "aggregation": figure or "count"} | ({"group_by": group} if group else {})
+
+
+def comparison(asked: Reading) -> Filters:
+    """``query_type`` where technologies or places are compared."""
+    several = len(asked.technologies) > 1 or len(asked.places) > 1
+    return {"query_type": "comparison"} if asked.has(_COMPARE) or (several and asked.has(_VERSUS)) else {}
+
+
+def rank(asked: Reading) -> Filters:
+    """``sort_by`` and ``limit``."""
+    for sort_by, words in _RANKS:
+        superlative = words.search(asked.text)
+        if superlative and not (sort_by.startswith("capacity") and _is_figure(asked, superlative)):
+            return {"sort_by": sort_by} | _limit(asked, superlative)
+    return {}
+
+
+def ranks_groups(asked: Reading) -> bool:
+    """Whether groups, not installations, are ranked: "top 5 regions by capacity"."""
+    return asked.has(_TOP_GROUPS)
+
+
+def _figure(asked: Reading, ranking: Filters) -> str | None:
+    for figure, words in _FIGURES:
+        if asked.has(words) and not (figure in ("max_capacity", "min_capacity") and ranking):
+            return figure
+    return "sum_capacity" if not ranking and any(map(asked.written, _bare_capacities(asked))) else None
+
+
+def _bare_capacities(asked: Reading) -> list[Quantity]:
+    """The word alone: "wind capacity in Scotland", but not "capacity over 500 kW", "500 kW capacity", "by capacity"."""
+    bare = []
+    for match in _CAPACITY.finditer(asked.text):
+        word = Quantity(0, "number", *match.span())
+        beside_number = any(
+            0 <= word.start - number.end <= 4 or 0 <= number.start - word.end <= 24
+            for number in asked.of_kind("kw", "number")
+        )
+        before, after = asked.before(word), asked.after(word)
+        if not beside_number and not _NO_FIGURE_BEFORE.search(before) and not _NO_FIGURE_AFTER.match(after):
+            bare.append(word)
+    return bare
+
+
+def _group(asked: Reading) -> str | None:
+    return next((group for group, words in _GROUPS if asked.has(words)), None)
+
+
+def _is_figure(asked: Reading, superlative: re.Match[str]) -> bool:
+    """ "The largest capacity of wind in Devon" asks for a figure, "largest capacity wind farms" for rows."""
+    match = _HIGHEST.match(asked.text, superlative.start()) or _LOWEST.match(asked.text, superlative.start())
+    if match is None:
+        return False
+    rest = asked.text[match.end() :]
+    return re.match(rf" (?:wind|solar|hydro|ad|pv|{_NOUN})", rest) is None
+
+
+def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
+    for number in asked.of_kind("number"):
+        if _counts_rows(asked, number, superlative):
+            return {"limit": int(number.value)}
+    if asked.has(_ONLY_ORDERED):
+        return {}
+    # "which sites expire first": the noun stands before the superlative.
+    where = asked.text if _RANKS_BY_VERB.search(superlative[0]) else asked.text[superlative.end() :]
+    plural, singular = _PLURAL.search(where), _SINGULAR.search(where)
+    if plural and (singular is None or plural.start() <= singular.start()):
+        return {"limit": 10}
+    asked_for_one = singular or _ASKS_FOR_THE.search(asked.text[: superlative.start()].rstrip())
+    return {"limit": 1 if asked_for_one else 10}
+
+
+def _counts_rows(asked: Reading, number: Quantity, superlative: re.Match[str]) -> bool:
+    """ "top 10", "10 largest", "the largest 5", "first 20", "show 3 sites that …"."""
+    if number.value < 1 or not float(number.value).is_integer() or number.value > 1000:
+        return False
+    beside = superlative.start() - number.end in (0, 1) or number.start - superlative.end() in (0, 1)
+    counts = _TOP_BEFORE.search(asked.before(number)) or _ROWS.match(asked.after(number))
+    return bool(beside or counts) and bound_of(asked, number) not in ("min", "about")

@@ -1,0 +1,74 @@
+"""One installation by its FIT id, tariff rates, and what is to be shown beside the rows."""
+
+from __future__ import annotations
+
+import re
+
+from fit_assets.parsing.numbers import digits_of
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.parsing.rules.bounds import bound_of
+
+_ABOUT_ONE_BEFORE = re.compile(
+    r"(?<![a-z])(?:(?:details?|info(?:rmation)?|record|revenue|income|earnings|rate|tariff|data|capacity|size|location|"
+    r"owner) (?:of|for|on|about|from)|(?:when|where|what|how (?:much|long|big|old|many years)|rate|tariff) "
+    r"(?:does|do|is|was|did|will|has)|tell me about|about|look ?up|find|show(?: me)?|get|pull up|open|check|"
+    r"what's|what is)(?: the)?$"
+)
+_ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
+
+_RATE = phrases(
+    r"rates?",
+    r"p(?:ence)? ?(?:/|per) ?(?:kwh|kilowatt[ -]?hour|unit)",
+    r"(?:price|pay|paid|much) per (?:unit|kwh)",
+    r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid)",
+)
+# "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
+_TARIFF = phrases(
+    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?(?! (?:left|remain\w*|end\w*|expir\w*|period|term|"
+    r"life\w*|runs?|run|running|stops?|finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|is gone|"
+    r"has|comes))"
+)
+_TIME_OF_TARIFF = phrases(
+    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?"
+)
+_REVENUE = phrases(
+    "revenues?",
+    "incomes?",
+    r"earn(?:s|ed|ing|ings)?",
+    "payouts?",
+    "money",
+    r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
+)
+_REGIONAL = phrases(r"regional(?:ly)?(?! (?:breakdown|split|comparison|counts?|totals?))")
+
+
+def fit_id(asked: Reading) -> str | None:
+    """The FIT id that the question is about: named as one, or a bare number of four or more digits."""
+    for named in asked.of_kind("fit_id"):
+        return digits_of(asked.written(named))
+    for quantity in asked.of_kind("number", "year"):
+        written = asked.written(quantity)
+        if not re.fullmatch(r"[0-9]{4,12}", written):
+            continue
+        alone = not re.search(r"[a-z0-9§]", asked.text.replace(written, ""))
+        if (
+            alone
+            or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
+            or _ABOUT_ONE_AFTER.match(asked.after(quantity))
+            or (quantity.kind == "number" and not asked.technologies and bound_of(asked, quantity) is None)
+        ):
+            return written
+    return None
+
+
+def fit_rate(asked: Reading) -> Filters:
+    """``query_type`` where a tariff rate is asked for."""
+    asks = asked.has(_RATE) or (asked.has(_TARIFF) and not asked.has(_TIME_OF_TARIFF))
+    return {"query_type": "fit_rate"} if asks else {}
+
+
+def shown(asked: Reading) -> Filters:
+    """``include_revenue`` and ``include_regional``."""
+    wanted = {"include_revenue": asked.has(_REVENUE), "include_regional": asked.has(_REGIONAL)}
+    return {key: True for key, value in wanted.items() if value}

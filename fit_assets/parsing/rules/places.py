@@ -1,0 +1,101 @@
+"""Places: known ones with their postcode patterns, unknown ones by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fit_assets.parsing.reading import Named, Reading
+from fit_assets.parsing.rules import Filters
+from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
+
+_PREPOSITION = re.compile(
+    r"\b(?:in|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|close to|next to|by|from|"
+    r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|isle|region) of\s+)?"
+    r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
+)
+_JOINED = re.compile(r"\s*,\s*|\s+(?:and|or|vs|versus|&)\s+")
+_GENERIC = word_set("area region county district council village town city parish postcode")
+_SMALL_WORDS = word_set("of and upon on in the by le under next with super de la")
+# Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
+_FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
+
+
+def place(asked: Reading) -> Filters:
+    """``location`` with ``postcode_patterns``, ``locations``, or the patterns alone."""
+    known = _innermost(asked)
+    names = list(dict.fromkeys([*(found.name for found in known), *unknown_places(asked)]))
+    if len(names) > 1:
+        return {"locations": names}
+    patterns = asked.patterns or (list(known[0].patterns) if known else [])
+    return ({"location": names[0]} if names else {}) | ({"postcode_patterns": patterns} if patterns else {})
+
+
+def unknown_places(asked: Reading) -> list[str]:
+    """Names that the gazetteer lacks, in Title Case: words after a preposition, or capitalised, that are no words of
+    the domain."""
+    if asked.outside_great_britain:
+        return []
+    found = [name for match in _PREPOSITION.finditer(asked.text) for name in _names(match["words"])]
+    if not found and not asked.places:
+        found = _capitalised(asked)
+    return list(dict.fromkeys(map(title_case, found)))
+
+
+def title_case(name: str) -> str:
+    """A name as places are written: "weston under penyard" is Weston under Penyard."""
+    parts = re.split(r"([ -])", name)
+    return "".join(
+        part if index and part in _SMALL_WORDS else part[:1].upper() + part[1:] for index, part in enumerate(parts)
+    )
+
+
+def _innermost(asked: Reading) -> list[Named]:
+    """The known places; of "Newbury, Berkshire" or "Leeds in Yorkshire" only the first."""
+    kept: list[Named] = []
+    for index, found in enumerate(asked.places):
+        before = asked.places[index - 1] if index else None
+        encloses = before is not None and set(before.patterns) <= set(found.patterns)
+        if before is None or not encloses or asked.between(before, found) not in (",", "in", "", ", in"):
+            kept.append(found)
+    return kept
+
+
+def _names(words: str) -> Iterator[str]:
+    """The names at the beginning of some words: "little snoring and great snoring with …" has two."""
+    for part in _JOINED.split(words):
+        split = part.split()
+        name: list[str] = []
+        for word, following in zip(split, [*split[1:], ""], strict=True):
+            begins = not name and word in _FIRST_WORDS and following and following not in WORDS
+            inside = name and word in _SMALL_WORDS and following and following not in WORDS
+            if (word in WORDS or word in _SMALL_WORDS) and not begins and not inside:
+                break
+            name.append(word.strip("."))
+        stopped = len(name) < len(split)
+        while name and name[-1] in _GENERIC:
+            name.pop()
+        if not any(len(word) > 1 for word in name):
+            return
+        yield " ".join(name)
+        if stopped:
+            return
+
+
+def _capitalised(asked: Reading) -> list[str]:
+    """A run of capitalised words in a question that is otherwise in small letters.
+
+    The first word of a question says nothing by its capital, unless a technology follows: "Wymondham solar".
+    """
+    typed = re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question)
+    if 2 * sum(word[0].isupper() and not word.isupper() for word in typed) > len(typed):
+        return []
+    first_counts = len(typed) > 1 and bool(find_technologies(typed[1].lower()))
+    large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
+    run: list[str] = []
+    for word in re.findall(r"[a-z][a-z'-]*", asked.text):
+        if word in large and word not in WORDS:
+            run.append(word)
+        elif run:
+            break
+    return [" ".join(run)] if run else []

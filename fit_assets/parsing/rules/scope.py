@@ -1,0 +1,133 @@
+"""What is not a question about these installations."""
+
+from __future__ import annotations
+
+import re
+
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import phrases
+from fit_assets.parsing.vocabulary import WORDS
+
+_OTHER_TECHNOLOGIES = phrases(
+    r"heat[ -]?pumps?",
+    "nuclear",
+    r"batter(?:y|ies)",
+    "geothermal",
+    "tidal",
+    "wave (?:power|energy)",
+    "coal",
+    "diesel",
+    "hydrogen",
+    "biomass",
+    "offshore",
+    "natural gas",
+    r"gas (?:turbines?|plants?|boilers?|fired|engines?|power)",
+    "solar thermal",
+    r"ev charg\w+",
+    r"charg(?:ing|e) points?",
+    "boilers?",
+    "storage",
+)
+_OTHER_SCHEMES = phrases(
+    "seg",
+    "smart export",
+    "cfds?",
+    "contracts? for differences?",
+    "rocs?",
+    "renewables obligation",
+    "rhi",
+    "renewable heat incentive",
+    "regos?",
+    "capacity market",
+    "eco4",
+    "boiler upgrade",
+)
+_ORDER = re.compile(
+    r"^(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
+    r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set|add|insert|create|rename|overwrite|correct|"
+    r"cancel|register|deregister|upload|transfer|reset|move|increase|reduce|mark|replace)\b|"
+    r"\b(?:delete|overwrite|drop table)\b"
+)
+_OTHER_TOPICS = phrases(
+    "weather",
+    "forecast",
+    "(?:how|too|so|very) windy",
+    "wind (?:speed|chill|direction|instruments?)",
+    "sunny",
+    "rain",
+    "jokes?",
+    "poem",
+    "recipe",
+    "football",
+    "restaurants?",
+    "hotels?",
+    "news",
+    "explain",
+    "who (?:invented|is|are|was|won)",
+    r"how (?:do|does|did) .*(?:works?|made|built)",
+    "how to (?:build|make|install|claim|apply)",
+    "how do i",
+    "my (?:roof|house|home|garden|bill|boiler)",
+    "planning permission",
+    "mortgage",
+    "loan",
+    "grants?",
+    "vat",
+    "solar (?:system|eclipse)",
+    "eclipse",
+    "price of",
+    "costs? (?:of|to)",
+    "much (?:do|does|would|is|are|did) .*costs?",
+    "should i",
+    "ignore (?:all|the|your|previous)",
+    "stock",
+    r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
+    r"wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
+)
+_DOMAIN = phrases(
+    "sites?",
+    "(?:wind)?farms?",
+    "installations?",
+    "installs?",
+    "plants?",
+    "schemes?",
+    "projects?",
+    "systems?",
+    "arrays?",
+    "assets?",
+    "stations?",
+    "generators?",
+    "generation",
+    "fits?",
+    "feed[- ]in",
+    "tariffs?",
+    "capacity",
+    "capacities",
+    r"commission\w+",
+    r"subsid(?:y|ies)",
+    r"re-?power\w*",
+    "ppas?",
+    "portfolio",
+    "renewables?",
+    "records?",
+    "register",
+    r"acqui\w+",
+    "installed",
+    r"expir\w+",
+)
+
+
+def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
+    """Whether to refuse; ``says_something`` is whether any rule found a filter.
+
+    Without a word of the domain, a question is refused where it has words that nobody here knows: "Devon" is a
+    search in Devon, "restaurants in Devon" is none.
+    """
+    refused = (_OTHER_TECHNOLOGIES, _OTHER_SCHEMES, _ORDER, _OTHER_TOPICS)
+    if asked.outside_great_britain or any(map(asked.has, refused)):
+        return True
+    if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id"):
+        return False
+    numbers = {word for number in asked.numbers for word in asked.written(number).split()}
+    unfamiliar = [word for word in re.findall(r"[a-z']{2,}", asked.text) if word not in WORDS and word not in numbers]
+    return bool(unfamiliar) or not says_something

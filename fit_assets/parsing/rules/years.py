@@ -1,0 +1,121 @@
+"""Calendar years: of commissioning, and of the tariff's end."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from fit_assets.parsing.numbers import Quantity
+from fit_assets.parsing.reading import Reading
+from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.parsing.rules.bounds import ranges
+from fit_assets.parsing.rules.capacity import is_bare_capacity
+
+_EXPIRY = phrases(
+    r"expir\w*",
+    r"end(?:s|ed|ing)?(?! of (?:the )?(?:year )?(?:19|20)\d\d)",
+    r"finish\w*",
+    r"laps\w+",
+    r"stops?",
+    r"leav(?:e|es|ing)",
+    r"(?:run(?:s|ning)?) (?:out|until)",
+    r"(?:com|go|roll|fall|drop)(?:e|es|s|ing)? off",
+    r"off[ -](?:fit|subsidy|tariff)",
+    r"tariff beyond",
+)
+_COMMISSIONING = phrases(
+    r"commission\w*",
+    r"built|constructed|installed|installations|registered|accredited|energised|started|joined",
+    r"online|operational|operating|went live",
+    r"newer|older",
+)
+# The scheme closed to new sites in March 2019 (Ofgem); the last were commissioned soon after: later years are ends.
+_LAST_COMMISSIONING_YEAR = 2024
+
+_Side = Literal["min", "max", "exact"]
+_OF_YEAR = (
+    r"(?: (?:the|year|calendar|start|beginning|end|of|early|mid|late|1st|31st|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|"
+    r"apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))*$"
+)
+# Each with what is added to the year: "after 2015" begins in 2016.
+_BEFORE: tuple[tuple[_Side, int, str], ...] = (
+    ("max", 0, r"by|until|till?|up ?to|through|no later than|not (?:later than|after)|(?:on|in) or before|<=|≤"),
+    ("max", 0, r"before the end of"),
+    ("min", 0, r"(?:in|on|from|during) or after|no earlier than|not before|since|from|as of|>=|≥"),
+    ("min", 0, r"beginning|starting(?: in| from)?"),
+    ("max", -1, r"before|pre-?|prior to|earlier than|older than|ahead of|<"),
+    ("min", 1, r"after|post-?|later than|newer than|more recent(?:ly)? than|past|following|beyond|>"),
+)
+_YEAR_BEFORE = tuple((side, step, re.compile(rf"(?<![a-z])(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
+_YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
+    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b")),
+    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b|at the latest\b")),
+)
+_TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
+_JOINS_MONTHS = re.compile(
+    r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+)
+
+
+def years(asked: Reading, is_rate: bool) -> Filters:
+    """Bounds on ``commissioned_year`` and ``fit_expiry_year``.
+
+    ``is_rate`` says that a tariff rate is asked for: then "from 2011" is the one year that the rate depends on.
+    """
+    found: Filters = {}
+    numbers = [q for q in asked.of_kind("year") if not is_bare_capacity(asked, q)]
+    for first, second in _ranges(asked, numbers):
+        name = "fit_expiry_year" if not is_rate and _is_expiry(asked, first, second or first) else "commissioned_year"
+        if second is not None:
+            low, high = sorted((int(first.value), int(second.value)))
+            found |= {f"{name}_min": low, f"{name}_max": high}
+            continue
+        side, step = _side(asked, first)
+        if is_rate and side == "min" and step == 0 and asked.before(first).endswith("from"):
+            side = "exact"
+        if side != "max":
+            found[f"{name}_min"] = int(first.value) + step
+        if side != "min":
+            found[f"{name}_max"] = int(first.value) + step
+    for name in ("commissioned_year", "fit_expiry_year"):
+        if found.get(f"{name}_min", 0) > found.get(f"{name}_max", 9999):  # a contradiction is no bound
+            del found[f"{name}_min"], found[f"{name}_max"]
+    return found
+
+
+def _ranges(asked: Reading, numbers: list[Quantity]) -> list[tuple[Quantity, Quantity | None]]:
+    """Pairs of years that bound a range, with months between them or not, and single years."""
+    paired = list(ranges(asked, numbers))
+    if len(numbers) == 2 and len(paired) == 2 and _JOINS_MONTHS.fullmatch(asked.between(*numbers)):
+        return [(numbers[0], numbers[1])]
+    return paired
+
+
+def _side(asked: Reading, year: Quantity) -> tuple[_Side, int]:
+    """Which bound a single year is, and by how much it is moved."""
+    after = asked.after(year)
+    for side, pattern in _YEAR_AFTER:
+        if pattern.match(after):
+            return side, 0
+    if _TO_NOW.match(after):
+        return "min", 0
+    for side, step, pattern in _YEAR_BEFORE:
+        if pattern.search(asked.before(year)):
+            return side, step
+    return "exact", 0
+
+
+def _is_expiry(asked: Reading, first: Quantity, last: Quantity) -> bool:
+    """Whether a year is that of the tariff's end: the nearest verb says, one before the year counting twice."""
+    nearest: list[tuple[int, bool]] = []
+    for pattern, is_expiry in ((_COMMISSIONING, False), (_EXPIRY, True)):
+        for verb in pattern.finditer(asked.text):
+            if verb.end() <= first.start:
+                nearest.append((first.start - verb.end(), is_expiry))
+            elif verb.start() >= last.end:
+                nearest.append((2 * (verb.start() - last.end), is_expiry))
+            else:
+                nearest.append((0, is_expiry))
+    if any(is_expiry for _, is_expiry in nearest):
+        return min(nearest)[1]
+    return first.value > _LAST_COMMISSIONING_YEAR
