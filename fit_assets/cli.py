@@ -71,6 +71,8 @@ def ask(
     fit ask "wind sites over 100kw in berkshire"
     fit ask --filters '{"technology":"Hydro"}' --csv
     """
+    import duckdb
+
     from fit_assets.reference.answer import answer
     from fit_assets.reference.warehouse import WarehouseError
     from fit_assets.serving.query_log import EXECUTION_ERROR, log_query
@@ -88,7 +90,7 @@ def ask(
     shown = limit if limit or as_json or as_csv else _ROWS_ON_SCREEN
     try:
         found = answer(result.filters, limit=shown)
-    except WarehouseError as error:
+    except (WarehouseError, duckdb.Error) as error:
         log_query(question, result, rows=0, outcome=EXECUTION_ERROR, error=str(error), model_error=model_failed)
         raise Failure(_one_line(str(error))) from error
     log_query(question, result, rows=found.total, model_error=model_failed)

@@ -85,7 +85,7 @@ _NUMBER = re.compile(
     (?:[ ]and[ ](?:an?[ ])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
     (?:[ ]?[+-]?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
-    (?![a-z0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
+    (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
     """,
     re.VERBOSE | re.IGNORECASE,
 )

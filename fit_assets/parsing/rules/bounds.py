@@ -53,13 +53,21 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
     """What the words beside a number make of it; None where they say nothing."""
     if "+" in asked.written(quantity):
         return "min"
+    after = asked.after(quantity)
+    following = len(asked.text) - len(after)
     for bound, pattern in _AFTER:
-        if pattern.match(asked.after(quantity)):
+        words = pattern.match(after)
+        if words and not _leads_to_a_number(asked, following + words.end()):
             return bound
     for bound, pattern in _BEFORE:
         if pattern.search(asked.before(quantity)):
             return bound
-    return "about" if _ABOUT_AFTER.match(asked.after(quantity)) else None
+    return "about" if _ABOUT_AFTER.match(after) else None
+
+
+def _leads_to_a_number(asked: Reading, position: int) -> bool:
+    """ "100 kW and over" bounds the 100 kW, "100 kW and over 2 years left" does not."""
+    return any(0 <= other.start - position <= 1 for other in asked.numbers)
 
 
 def ranges(asked: Reading, numbers: list[Quantity]) -> Iterator[tuple[Quantity, Quantity | None]]:

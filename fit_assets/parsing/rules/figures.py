@@ -47,7 +47,8 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 # Breakdowns ----------------------------------------------------------------------------------------------------------
 
 _BY = (
-    r"(?:by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what)"
+    r"(?:by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
+    r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -121,14 +122,14 @@ _ONLY_ORDERED = phrases(
 )
 _NOUN = (
     r"(?:site|farm|installation|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
-    r"hydro|windmill|target|prospect|candidate|earner)"
+    r"windmill|target|prospect|candidate|earner)"
 )
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(rf"\b{_NOUN}\b|\bone\b|\bopportunity\b|\bwindfarm\b")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
 _TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best)$")
-_TOP_GROUPS = phrases(r"(?:top|first) (?:\d+|[a-z]+) (?:regions?|count(?:y|ies)|councils?|districts?|countries|years)")
+_TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(rf"{_NOUN}s?\b|results?\b|rows?\b")
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
@@ -140,11 +141,16 @@ _VERSUS = phrases(
 
 
 def aggregation(asked: Reading, ranking: Filters) -> Filters:
-    """``query_type``, ``aggregation`` and ``group_by`` where a figure or a breakdown is asked for."""
-    figure, group = _figure(asked, ranking), _group(asked)
+    """``query_type``, ``aggregation`` and ``group_by`` where a figure or a breakdown is asked for.
+
+    Groups may be ranked ("top 5 regions by capacity"), a single figure may not.
+    """
+    group = _group(asked)
+    figure = _figure(asked, {} if group else ranking)
     if not figure and not group:
         return {}
-    return {"query_type": "aggregation", "aggregation": figure or "count"} | ({"group_by": group} if group else {})
+    found: Filters = {"query_type": "aggregation", "aggregation": figure or "count"}
+    return found | ({"group_by": group} | _top(asked, ranking) if group else {})
 
 
 def comparison(asked: Reading) -> Filters:
@@ -162,9 +168,9 @@ def rank(asked: Reading) -> Filters:
     return {}
 
 
-def ranks_groups(asked: Reading) -> bool:
-    """Whether groups, not installations, are ranked: "top 5 regions by capacity"."""
-    return asked.has(_TOP_GROUPS)
+def _top(asked: Reading, ranking: Filters) -> Filters:
+    """The ranking, where it is one of groups."""
+    return ranking if asked.has(_TOP_GROUPS) else {}
 
 
 def _figure(asked: Reading, ranking: Filters) -> str | None:

@@ -25,9 +25,9 @@ _RATE = phrases(
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
-    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?(?! (?:left|remain\w*|end\w*|expir\w*|period|term|"
-    r"life\w*|runs?|run|running|stops?|finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|is gone|"
-    r"has|comes))"
+    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?"
+    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|remain\w*|end\w*|expir\w*|period|term|life\w*|run\w*|stops?|"
+    r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
     r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?"
