@@ -14,6 +14,7 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_OLLAMA_MODEL``     name under which Ollama knows the model (default ``fit-intelligence``)
 ``FIT_ASSETS_AS_OF``            the day that "years left" counts from, ISO date (default: today)
 ``FIT_ASSETS_FEEDBACK_VOLUME``  new corrected questions that start a retraining (default 100)
+``FIT_ASSETS_DOMESTIC``         1 takes the domestic rows of Ofgem's report too (default: left out)
 ==============================  ============================================================================
 """
 
@@ -54,6 +55,11 @@ def questions_dir() -> Path:
 def ofgem_dir() -> Path:
     """Folder into which a user drops Ofgem's Installation Report."""
     return data_dir() / "ofgem"
+
+
+def include_domestic() -> bool:
+    """Whether the domestic rows of Ofgem's report become installations too."""
+    return os.environ.get("FIT_ASSETS_DOMESTIC", "").lower() in ("1", "true", "yes")
 
 
 def warehouse_path() -> Path:

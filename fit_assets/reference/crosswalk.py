@@ -12,6 +12,7 @@ uses: the most frequent one of an outward code's wind sites, else that of the ne
 
 from __future__ import annotations
 
+import csv
 import importlib
 import importlib.util
 from functools import lru_cache
@@ -40,6 +41,11 @@ def load_local_authorities() -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(settings.data_dir() / "local_authorities.csv", keep_default_na=False, dtype=str)
+
+
+def register_names(council: str) -> tuple[str, ...]:
+    """The names under which Ofgem's register may hold a council: its own and those of districts merged into it."""
+    return (council, *_former_names(settings.data_dir() / "local_authorities.csv").get(council.lower(), ()))
 
 
 def load_outward_codes() -> pd.DataFrame:
@@ -92,6 +98,17 @@ def write_outward_codes(package: Path | None = None) -> Path:
     with replacing(target) as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
     return target
+
+
+@lru_cache(maxsize=2)
+def _former_names(path: Path) -> dict[str, tuple[str, ...]]:
+    names: dict[str, tuple[str, ...]] = {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if row["successor"]:
+                key = row["successor"].lower()
+                names[key] = (*names.get(key, ()), row["name"])
+    return names
 
 
 @lru_cache(maxsize=2)

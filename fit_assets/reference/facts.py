@@ -20,6 +20,7 @@ from pathlib import Path
 
 from fit_assets import settings
 from fit_assets.filters import TECHNOLOGIES
+from fit_assets.places import load_gazetteer
 from fit_assets.reference.tariffs import Kind, TariffRate, tariff_for
 from fit_assets.reference.warehouse import Built, connect, replace_table
 
@@ -134,9 +135,9 @@ def build_installation_facts(as_of: date) -> Built:
     tariff_band_to_kw, tariff_from, tariff_to, tariff_source, capacity_factor, capacity_factor_regional,
     generation_kwh, generation_regional_kwh, revenue_gbp, revenue_regional_gbp (a year).
 
-    The eligibility date is the later of commissioning, application and 1 April 2010; where the row's own tariff description
-    names a tariff year ("-2011/12"), the day of that year nearest to it. Its rating ("- L") and installation
-    type ("retrofit", "new build", "standalone") decide as well, where it has them.
+    The eligibility date is the latest of commissioning, application and 1 April 2010; where the row's tariff
+    description names a tariff year ("-2011/12"), the day of that year nearest to it. The description's rating
+    ("- L") and installation type ("retrofit", "new build", "standalone") decide as well, where it has them.
     """
     factors = load_capacity_factors()
     values = ", ".join(
@@ -157,6 +158,18 @@ def build_installation_facts(as_of: date) -> Built:
     with connect() as connection:
         without = connection.execute("SELECT count(*) FROM installation_facts WHERE tariff_p_kwh IS NULL").fetchall()
     return Built(built.table, built.rows, built.digest, {"as_of": as_of.isoformat(), "without_tariff": without[0][0]})
+
+
+def build_places() -> Built:
+    """Write the table ``places``: name, kind, patterns and aliases of the gazetteer (lists of text)."""
+    import pandas as pd
+
+    gazetteer = load_gazetteer()
+    rows = [(place.name, place.kind, list(place.patterns), list(place.aliases)) for place in gazetteer.places]
+    columns = {"name": "VARCHAR", "kind": "VARCHAR", "patterns": "VARCHAR[]", "aliases": "VARCHAR[]"}
+    frame = pd.DataFrame(rows, columns=list(columns))
+    by_kind = frame["kind"].value_counts().sort_index().to_dict()
+    return replace_table("places", frame, columns=columns, extras={"by_kind": by_kind})
 
 
 # The constants above stand in the text as literals; a test compares every row with facts_for().

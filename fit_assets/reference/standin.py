@@ -225,7 +225,7 @@ def _row(
     small = profile.technology in ("Photovoltaic", "Micro CHP") or (profile.technology == "Wind" and capacity <= 50)
     # Small sites register with a licensee afterwards, larger ones apply to Ofgem, often beforehand.
     applied = commissioned + timedelta(days=rng.randint(0, 60) if small else rng.randint(-180, 60))
-    applied = max(min(applied, max(SCHEME_END, commissioned)), date(2010, 4, 1))
+    applied = max(min(applied, SCHEME_END), date(2010, 4, 1))
     rating = rng.choices(("Higher", "Middle", "Lower"), (72, 18, 10))[0]
     located = rng.random() >= SHARE_WITHOUT_POSTCODE
     named = located or rng.random() < 0.3
@@ -281,7 +281,8 @@ def _record(
     installation_type: str,
     export: str,
 ) -> dict[str, Any]:
-    code, description = tariff_name(rates, technology, capacity, max(commissioned, applied or commissioned), rating)
+    eligible = min(max(commissioned, applied or commissioned), SCHEME_END)
+    code, description = tariff_name(rates, technology, capacity, eligible, rating)
     return {
         "fit_id": fit_id,
         "technology": technology,
