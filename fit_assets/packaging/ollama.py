@@ -5,6 +5,7 @@ The endpoints and fields are those of Ollama's docs/api.md; ``_debug_render_only
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from fit_assets import artifacts, settings
+from fit_assets import settings
 from fit_assets.packaging.modelfile import ModelfileOptions, parameters
 from fit_assets.training.prompt import SYSTEM_PROMPT, ChatStyle, normalise_question
 
@@ -110,7 +111,7 @@ class OllamaClient:
 
     def push_blob(self, path: Path, digest: str | None = None) -> str:
         """Send a file unless the server holds it; returns its SHA-256 (hex), as which ``create`` names it."""
-        digest = digest or artifacts.digest_of(path)
+        digest = digest or _sha256(path)
         if not self.has_blob(digest):
             with path.open("rb") as content:
                 self._send("POST", f"/api/blobs/sha256:{digest}", content=content, timeout=_CREATE_SECONDS)
@@ -310,7 +311,7 @@ def register_model(
     from fit_assets.filters import json_schema
 
     version = client.version()
-    digest = artifacts.digest_of(gguf)
+    digest = _sha256(gguf)
     tag = f"{name.split(':')[0]}:{digest[:12]}"
     if say is not None:
         say(f"sending {gguf.name} to {client.host}")
@@ -334,6 +335,11 @@ def register_model(
     return Registration(
         name, tag, version, statuses, question, smoke.text, smoke.milliseconds, None if rendered is None else True
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _body(model: str, format: Mapping[str, Any] | str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -31,20 +31,21 @@ class _Row:
 
 
 class AdapterParser:
-    """Parses questions with base model and adapter through transformers.
-
-    Args:
-        base_dir: Hugging Face folder made by ``prepare_base_model``.
-        adapter_dir: PEFT folder made by ``fine_tune``; None asks the base model alone.
-        batch_size: questions decoded at once.
-
-    Raises:
-        OSError, ValueError: base or adapter cannot be loaded.
-    """
+    """Parses questions with base model and adapter through transformers."""
 
     name = "adapter"
 
     def __init__(self, base_dir: Path, adapter_dir: Path | None, batch_size: int = 16) -> None:
+        """Load the model and add the adapter to its weights.
+
+        Args:
+            base_dir: Hugging Face folder made by ``prepare_base_model``.
+            adapter_dir: PEFT folder made by ``fine_tune``; None asks the base model alone.
+            batch_size: questions decoded at once.
+
+        Raises:
+            OSError, ValueError: base or adapter cannot be loaded.
+        """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -24,7 +24,7 @@ from fit_assets.filters import FilterError, QueryFilters, json_schema
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel, style_of
 from fit_assets.parsing.base import ParseResult
-from fit_assets.training.prompt import MAX_QUESTION_CHARS, normalise_question
+from fit_assets.training.prompt import MAX_QUESTION_CHARS
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
@@ -35,8 +35,6 @@ MAX_TOKENS = 512
 _CONTEXT = 4 * MAX_QUESTION_CHARS + MAX_TOKENS + 64
 
 _LOCATION = re.compile(rb'[{,]"location":("(?:[^"\\]|\\.)*")(.*)', re.DOTALL)
-_OUTWARD_CODE = re.compile(r"\b[a-z]{1,2}[0-9]")
-_SHORT_WORD = re.compile(r"\b[a-z]{1,2}\b")
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,23 @@ class _Answer:
 
 
 class GgufParser:
-    """Parses questions with a GGUF through llama.cpp; safe for use by several threads, one question at a time.
-
-    Args:
-        path: the GGUF; its chat template must be one of ``CHAT_STYLES``.
-        constrained: decode under the contract's grammar and ground the answer (``gguf``), or take the model's JSON
-            as it is (``raw``).
-        n_threads: threads of llama.cpp (default ``settings.threads()``).
-        gazetteer: places for the constrained parser (default: the project's).
-
-    Raises:
-        PackagingError: the file does not load, or its chat template is not ours.
-    """
+    """Parses questions with a GGUF through llama.cpp; safe for use by several threads, one question at a time."""
 
     def __init__(
         self, path: Path, constrained: bool = True, n_threads: int | None = None, gazetteer: Gazetteer | None = None
     ) -> None:
+        """Load the model and evaluate the prompt's fixed prefix.
+
+        Args:
+            path: the GGUF; its chat template must be one of ``CHAT_STYLES``.
+            constrained: decode under the contract's grammar and ground the answer (``gguf``), or take the model's
+                JSON as it is (``raw``).
+            n_threads: threads of llama.cpp (default ``settings.threads()``).
+            gazetteer: places for the constrained parser (default: the project's).
+
+        Raises:
+            PackagingError: the file does not load, or its chat template is not ours.
+        """
         self._model = LlamaModel(path, context=_CONTEXT, threads=n_threads)
         self._constrained = constrained
         self._gazetteer = gazetteer
@@ -79,8 +78,8 @@ class GgufParser:
                 from fit_assets.places import load_gazetteer
 
                 self._gazetteer = load_gazetteer()
-            self._areas = frozenset(pattern.lower() for place in self._gazetteer.places for pattern in place.patterns)
-            self._grammar = Grammar(self._model, self._end)
+            self._spaced = self._begins_with_space()
+            self._grammar = Grammar(self._model, self._end, self._spaced)
 
     @property
     def name(self) -> str:
@@ -118,74 +117,77 @@ class GgufParser:
             self._model.close()
 
     def _free_answer(self, question: str) -> _Answer:
-        logits = self._prompt_logits(question)
-        text, probability = b"", 1.0
+        logits = self._model.evaluate(self._rewound(self._tokens(self._style.render(question))))
+        written, probability = b"", 1.0
         for _ in range(MAX_TOKENS):
             token = int(np.argmax(logits))
             probability *= _probability(logits, token)
             if token == self._end or self._model.is_end(token):
-                return _Answer(text.decode("utf-8", "replace"), probability, finished=True)
-            text += self._model.piece(token)
+                return _Answer(_text(written), probability, finished=True)
+            written += self._model.piece(token)
             logits = self._model.evaluate([token])
-        return _Answer(text.decode("utf-8", "replace"), probability, finished=False)
+        return _Answer(_text(written), probability, finished=False)
 
     def _constrained_answer(self, question: str) -> _Answer:
         """Decode under the grammar; probability is that of the tokens that the model itself chose."""
+        from fit_assets.places import postcodes_in
+
         matcher = self._grammar.matcher()
-        may_fill_patterns = not self._names_postcode(question)
-        pending = self._prompt_tokens(question)
+        # A postcode in the question: then the model says which patterns are meant.
+        may_fill_patterns = not postcodes_in(question)
+        prompt = self._tokens(self._style.render(question))
+        pending = self._rewound(prompt)
         done: list[int] = []
+        written = b""
         probability = 1.0
         while len(done) < MAX_TOKENS:
             forced = matcher.compute_ff_tokens()
             if not forced and may_fill_patterns:
-                forced = self._pattern_tokens(done)
+                forced = self._pattern_tokens(question, prompt + done, written)
                 may_fill_patterns = not forced
             if forced:
                 if not matcher.consume_tokens(forced):
                     raise PackagingError(f"the grammar refused its own continuation: {matcher.get_error()}")
                 pending += forced
                 done += forced
+                written += self._bytes(forced)
                 continue
             if matcher.is_stopped():
-                return _Answer(self._text(done), probability, finished=True)
+                return _Answer(_text(written), probability, finished=True)
             logits = self._model.evaluate(pending)
             token = self._grammar.best(matcher, logits)
             probability *= _probability(logits, token)
             if token == self._end:
-                return _Answer(self._text(done), probability, finished=True)
+                return _Answer(_text(written), probability, finished=True)
             matcher.consume_token(token)
             pending = [token]
             done.append(token)
-        return _Answer(self._text(done), probability, finished=False)
+            written += self._model.piece(token)
+        return _Answer(_text(written), probability, finished=False)
 
-    def _prompt_logits(self, question: str) -> NDArray[np.float32]:
-        return self._model.evaluate(self._prompt_tokens(question))
-
-    def _prompt_tokens(self, question: str) -> list[int]:
+    def _rewound(self, prompt: Sequence[int]) -> list[int]:
         """What of the prompt is still to be evaluated, after rewinding to what the fixed prefix has in common."""
-        tokens = self._tokens(self._style.render(question))
         common = 0
-        while common < len(self._prefix) and tokens[common] == self._prefix[common]:
+        while common < len(self._prefix) and prompt[common] == self._prefix[common]:
             common += 1
         self._model.rewind(common)
-        return tokens[common:]
+        return list(prompt[common:])
+
+    def _begins_with_space(self) -> bool:
+        """Whether the answer's first token holds a space: a SentencePiece model writes one after a control token."""
+        prompt = self._tokens(self._style.render("x"))
+        first = self._tokens(self._style.render("x") + "{}")[len(prompt)]
+        return self._model.piece(first).startswith(b" ")
 
     def _tokens(self, text: str) -> list[int]:
         return ([self._model.bos] if self._style.bos else []) + self._model.tokenize(text)
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        return b"".join(self._model.piece(token) for token in tokens).decode("utf-8", "replace")
+    def _bytes(self, tokens: Sequence[int]) -> bytes:
+        return b"".join(self._model.piece(token) for token in tokens)
 
-    def _names_postcode(self, question: str) -> bool:
-        """Whether a postcode may stand in the question: then the model says which patterns are meant."""
-        text = normalise_question(question)
-        return bool(_OUTWARD_CODE.search(text)) or any(word in self._areas for word in _SHORT_WORD.findall(text))
-
-    def _pattern_tokens(self, done: Sequence[int]) -> list[int]:
+    def _pattern_tokens(self, question: str, so_far: list[int], written: bytes) -> list[int]:
         """Tokens of the gazetteer's patterns, once a known location has just been written; else none."""
         assert self._gazetteer is not None
-        written = b"".join(self._model.piece(token) for token in done)
         match = _LOCATION.search(written)
         if match is None:
             return []
@@ -196,10 +198,12 @@ class GgufParser:
         wanted = (',"postcode_patterns":' + json.dumps(list(place.patterns), separators=(",", ":"))[:-2]).encode()
         if not wanted.startswith(match[2]):
             return []
-        rest = wanted[len(match[2]) :].decode()
-        whole = self._model.tokenize((written + rest.encode()).decode())
-        # The tokens as training saw them, where those written so far agree with them.
-        return whole[len(done) :] if whole[: len(done)] == list(done) else self._model.tokenize(rest)
+        text = (written + wanted[len(match[2]) :]).decode()
+        if self._spaced:
+            text = text.removeprefix(" ")
+        # The tokens as training saw them; only where those written so far agree.
+        whole = self._tokens(self._style.render(question) + text)
+        return whole[len(so_far) :] if whole[: len(so_far)] == so_far else []
 
     def _result(
         self,
@@ -226,12 +230,15 @@ class GgufParser:
 class Grammar:
     """The contract's JSON schema over one model's tokens: canonical text only, keys in sorted order, no spaces."""
 
-    def __init__(self, model: LlamaModel, end: int) -> None:
+    def __init__(self, model: LlamaModel, end: int, spaced: bool = False) -> None:
+        """``end`` is the token that ends the answer; ``spaced`` says that a space precedes it."""
         from llguidance import LLMatcher
         from llguidance.llamacpp import lltokenizer_from_vocab
 
         self._tokenizer = lltokenizer_from_vocab(model.vocabulary, eos_token=end)
-        text = LLMatcher.grammar_from_json_schema(json_schema(), overrides={"whitespace_flexible": False})
+        schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
+        start = '" " filters' if spaced else "filters"
+        text = LLMatcher.grammar_from_lark(f"start: {start}\nfilters: %json {schema}")
         self._fresh = LLMatcher(self._tokenizer, text)
         if self._fresh.is_error():
             raise PackagingError(f"the contract's schema makes no grammar: {self._fresh.get_error()}")
@@ -252,6 +259,10 @@ class Grammar:
         """The likeliest token that the grammar allows now."""
         allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[: self._size]
         return int(np.argmax(np.where(allowed, logits, -np.inf)))
+
+
+def _text(written: bytes) -> str:
+    return written.decode("utf-8", "replace").removeprefix(" ")
 
 
 def _probability(logits: NDArray[np.float32], token: int) -> float:

@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 
 class OllamaParser:
-    """Parses questions with the model that an Ollama server knows; the answer is grounded like the GGUF parser's.
-
-    Args:
-        client: the server (default: the one at ``OLLAMA_HOST``).
-        model: the model's name there (default ``settings.ollama_model()``).
-        gazetteer: places (default: the project's).
-    """
+    """Parses questions with the model that an Ollama server knows; the answer is grounded like the GGUF parser's."""
 
     name = "ollama"
 
     def __init__(
         self, client: OllamaClient | None = None, model: str | None = None, gazetteer: Gazetteer | None = None
     ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            client: the server (default: the one at ``OLLAMA_HOST``).
+            model: the model's name there (default ``settings.ollama_model()``).
+            gazetteer: places (default: the project's).
+        """
         self.model = model or settings.ollama_model()
         self._client = client or OllamaClient()
         self._gazetteer = gazetteer
@@ -74,15 +75,16 @@ class OllamaParser:
 
 
 class LoRAQueryParser:
-    """The interface that the mission's application calls.
-
-    Args:
-        model_name: the model's name in Ollama.
-        host: base URL of the server (default ``OLLAMA_HOST``).
-        timeout: seconds that one answer may take.
-    """
+    """The interface that the mission's application calls."""
 
     def __init__(self, model_name: str = "fit-intelligence", host: str | None = None, timeout: float = 30.0) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            model_name: the model's name in Ollama.
+            host: base URL of the server (default ``OLLAMA_HOST``).
+            timeout: seconds that one answer may take.
+        """
         self._parser = OllamaParser(OllamaClient(host, timeout), model_name)
 
     def parse_query(self, question: str) -> dict[str, Any]:
