@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fit_assets import cli
+from fit_assets.parsing.registry import PARSER_NAMES, ParserUnavailable, build_parser, served_gguf
+from fit_assets.parsing.router import Router
+
+
+@pytest.fixture(autouse=True)
+def _empty_var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIT_ASSETS_VAR", str(tmp_path))
+
+
+def test_the_command_line_knows_the_same_parsers() -> None:
+    assert cli._PARSERS == PARSER_NAMES
+
+
+def test_auto_is_the_rules_where_there_is_no_model_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_parser("auto").name == "regex"
+    assert "no model yet" in capsys.readouterr().err
+
+
+def test_auto_is_the_rules_where_the_model_is_damaged(capsys: pytest.CaptureFixture[str]) -> None:
+    served_gguf().parent.mkdir(parents=True)
+    served_gguf().write_bytes(b"GGUF, but not really")
+    assert build_parser("auto").name == "regex"
+    assert str(served_gguf()) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["gguf", "raw", "adapter"])
+def test_a_missing_model_names_the_mend(name: str) -> None:
+    with pytest.raises(ParserUnavailable, match="make run"):
+        build_parser(name)
+
+
+def test_an_ollama_parser_is_built_without_a_server() -> None:
+    assert build_parser("ollama").name == "ollama"
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    with pytest.raises(ValueError, match="known are"):
+        build_parser("oracle")
+
+
+def test_auto_routes_to_a_model_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[Path, bool]] = []
+
+    class Opened:
+        def __init__(self, path: Path, constrained: bool) -> None:
+            opened.append((path, constrained))
+            self.name = "gguf" if constrained else "raw"
+
+    monkeypatch.setattr("fit_assets.parsing.gguf_parser.GgufParser", Opened)
+    served_gguf().parent.mkdir(parents=True)
+    served_gguf().touch()
+    router = build_parser("auto")
+    assert isinstance(router, Router)
+    assert (router.primary.name, router.fallback.name) == ("gguf", "regex")
+    assert build_parser("raw").name == "raw"
+    assert opened == [(served_gguf(), True), (served_gguf(), False)]
