@@ -16,7 +16,7 @@ from fit_assets.parsing.reading import Reading, read
 from fit_assets.parsing.rules import Filters
 from fit_assets.parsing.rules.business import intent, stated_time_left, worded_time_left
 from fit_assets.parsing.rules.capacity import capacity
-from fit_assets.parsing.rules.figures import aggregation, comparison, rank, ranks_groups
+from fit_assets.parsing.rules.figures import aggregation, comparison, rank
 from fit_assets.parsing.rules.installation import fit_id, fit_rate, shown
 from fit_assets.parsing.rules.places import place
 from fit_assets.parsing.rules.scope import is_out_of_scope
@@ -83,11 +83,10 @@ def _search(asked: Reading) -> Filters:
     figures = aggregation(asked, ranking)
     if "group_by" in figures and filters.get("include_revenue") and figures["group_by"] == "commissioned_year":
         figures = {}  # "revenue per year" is no breakdown
-    if not figures or ranks_groups(asked):
-        filters |= ranking
+    filters |= figures or ranking
     if filters.get("sort_by") == "revenue_desc":
         filters.pop("include_revenue", None)
-    filters |= years(asked, is_rate=False) | figures | comparison(asked)
+    filters |= years(asked, is_rate=False) | comparison(asked)
     return filters | _business(asked, filters)
 
 
