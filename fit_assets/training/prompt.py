@@ -12,7 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-SYSTEM_PROMPT = "Turn the question into FIT filters as JSON."
+SYSTEM_PROMPT = "FIT filters"
 
 MAX_QUESTION_CHARS = 400
 
