@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # The names of parsing.registry.PARSER_NAMES, written out so that --help imports nothing.
 _PARSERS = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
 _ROWS_ON_SCREEN = 20
+_WIDEST_CELL = 28
+_WIDTH_WITHOUT_TERMINAL = 200
 _BATCH = 16
 
 _parser_option = click.option(
@@ -328,20 +330,41 @@ def _print_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _print_table(found: Answer) -> None:
+    """The rows as a table; columns from the right that the terminal has no room for are named below it."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     if not found.rows:
         return
-    table = Table(header_style="bold")
-    for column in found.columns:
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    cells = [[_cell(row.get(column)) for column in found.columns] for row in found.rows]
+    widths = [_width(column, [row[index] for row in cells]) for index, column in enumerate(found.columns)]
+    fitting = [index for index in range(len(widths)) if sum(widths[: index + 1]) + 3 * (index + 1) < console.width]
+    shown = fitting or [0]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), header_style="bold", pad_edge=False)
+    for index in shown:
+        column = found.columns[index]
         numeric = any(isinstance(row.get(column), int | float) for row in found.rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in found.rows:
-        table.add_row(*(_cell(row.get(column)) for column in found.columns))
-    Console().print(table)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", width=widths[index])
+    for row in cells:
+        table.add_row(*(_shortened(row[index], widths[index]) for index in shown))
+    console.print(table, markup=False, highlight=False)
+    if len(shown) < len(found.columns):
+        click.echo(
+            f"no room for {', '.join(found.columns[len(shown) :])}: a wider terminal, --csv or --json shows them"
+        )
     if found.total > len(found.rows):
         click.echo(f"{len(found.rows):,} of {found.total:,} rows; --limit N shows more")
+
+
+def _width(column: str, cells: Sequence[str]) -> int:
+    """Characters for a column: its longest value within reason, and no word of its heading broken."""
+    return max(*(len(word) for word in column.split("_")), min(max(map(len, cells)), _WIDEST_CELL))
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _cell(value: Any) -> str:
