@@ -14,6 +14,8 @@ from pydantic import Field
 import fit_assets
 from fit_assets import artifacts, settings
 
+PLACE_FILES = ("common_words.txt", "local_authorities.csv", "outside_gb.txt")
+
 OWNERS = ["team:fit-intelligence"]
 
 
@@ -40,9 +42,19 @@ def source_digest(*parts: str) -> str:
     total = hashlib.sha256()
     for part in parts:
         path = package / part
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+        files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+        if not files:
+            raise FileNotFoundError(f"{path}: no sources there")
+        for file in files:
             total.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:12]
+
+
+def place_digest() -> str:
+    """Digest of all files that the gazetteer is read from."""
+    data = settings.data_dir()
+    files = [settings.gazetteer_path(), *(data / name for name in PLACE_FILES)]
+    return artifacts.digest_of_value([artifacts.digest_of(file) for file in files])
 
 
 def upstream(artifact: Path, asset: str) -> artifacts.Record:
@@ -142,9 +154,17 @@ def verdict_path(gate: str, digest: str) -> Path:
 
 
 def check_result(
-    check: str, asset: str, passed: bool, description: str, *, digest: str = "", blocking: bool = False, **metadata: Any
+    check: str,
+    asset: str,
+    passed: bool,
+    description: str,
+    *,
+    digest: str = "",
+    blocking: bool = False,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+    **metadata: Any,
 ) -> dg.AssetCheckResult:
-    """The result of a check; where it blocks, its verdict is also kept for the digest that it judged.
+    """The result of a check; one that blocks is an ERROR, and its verdict is kept for the digest that it judged.
 
     Dagster's blocking checks block inside one run only: whoever materialises the release alone bypasses them. So
     the release looks these verdicts up again (:func:`refusals`).
@@ -160,7 +180,7 @@ def check_result(
         passed=passed,
         asset_key=asset,
         check_name=check,
-        severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if blocking else severity,
         description=description,
         metadata=metadata | ({"judged_sha256": digest} if digest else {}),
     )

@@ -37,7 +37,7 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
             group_name=GROUP,
             kinds={"json"},
             owners=OWNERS,
-            code_version=source_digest("dataset/splits.py"),
+            code_version=source_digest("dataset"),
             description=description,
         )
         for name, description in {

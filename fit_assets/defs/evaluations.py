@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fit_assets import artifacts, settings
+from fit_assets import artifacts
 from fit_assets.defs import layout
-from fit_assets.defs.common import check_result, make_or_reuse, materialized, picture, source_digest, table_of, upstream
+from fit_assets.defs.common import (
+    check_result,
+    make_or_reuse,
+    materialized,
+    picture,
+    place_digest,
+    source_digest,
+    table_of,
+    upstream,
+)
 from fit_assets.defs.resources import Tracking
 from fit_assets.evaluation import thresholds
 
@@ -31,7 +40,7 @@ def question_inputs() -> dict[str, str]:
     """Digests of what every evaluation hangs on beside its parser: questions, gazetteer, code."""
     return {
         "questions": upstream(layout.dataset("test"), "test_split").digest,
-        "places": artifacts.digest_of(settings.gazetteer_path()),
+        "places": place_digest(),
         "code": EVALUATION_CODE,
     }
 

@@ -190,15 +190,15 @@ def production_report(context: dg.AssetExecutionContext, candidate: str) -> "Rep
     version = versions.production_version()
     if version is None or version.digest == candidate or version.gguf_path is None:
         return None
-    folder, questions = version.gguf_path.parent, question_inputs()
-    if not version.gguf_path.is_file():
-        context.log.warning("version %d is in production, but %s is gone", version.version, version.gguf_path)
+    path = version.gguf_path
+    if not path.is_file():
+        context.log.warning("version %d is in production, but %s is gone", version.version, path)
         return None
     _, report, _ = measure(
         context,
-        folder / "report.json",
-        {"gguf": version.digest} | questions,
-        lambda: GgufParser(version.gguf_path),
+        path.parent / "report.json",
+        {"gguf": version.digest} | question_inputs(),
+        lambda: GgufParser(path),
         split_questions,
         force=False,
     )
@@ -321,17 +321,19 @@ def release_folder(digest: str) -> Path:
     A later training replaces the working GGUF; the package must not change, so that one can go back to it. The GGUF
     is a hard link where the file system can do it: it costs nothing, and replacing the working file leaves it.
     """
+    from fit_assets.packaging.modelfile import write_modelfile
+
     folder = layout.model("releases", digest[:12])
     if not (folder / layout.gguf().name).is_file():
         with artifacts.replacing(folder) as aside:
             aside.mkdir()
             for source, name in (
                 (layout.gguf(), layout.gguf().name),
-                (layout.model("Modelfile"), "Modelfile"),
                 (layout.report("gguf_metrics"), "report.json"),
                 (artifacts.record_path(layout.report("gguf_metrics")), "report.json.digest.json"),
             ):
                 _link_or_copy(source, aside / name)
+            write_modelfile(get_preset().chat_style, aside / layout.gguf().name, aside / "Modelfile")
     return folder
 
 

@@ -16,7 +16,7 @@ from fit_assets.serving.query_log import log_query
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-@pytest.fixture()
+@pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setenv("FIT_ASSETS_VAR", str(tmp_path / "var"))
     monkeypatch.setenv("FIT_ASSETS_FEEDBACK_VOLUME", "4")
