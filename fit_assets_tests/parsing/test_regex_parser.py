@@ -120,6 +120,7 @@ TIME: list[tuple[str, dict[str, Any]]] = [
         "wind between 2011 and 2014",
         {"technology": "Wind", "commissioned_year_min": 2011, "commissioned_year_max": 2014},
     ),
+    ("wind commissioned 2013/14", {"technology": "Wind", "commissioned_year_min": 2013, "commissioned_year_max": 2014}),
     ("hydro 2011-2014", {"technology": "Hydro", "commissioned_year_min": 2011, "commissioned_year_max": 2014}),
     ("FIT ending in 2033", {"fit_expiry_year_min": 2033, "fit_expiry_year_max": 2033}),
     ("wind expiring before 2033", {"technology": "Wind", "fit_expiry_year_max": 2032}),
@@ -203,6 +204,8 @@ ONE: list[tuple[str, dict[str, Any]]] = [
     ("tariff for a 50kW wind turbine", {
         "query_type": "fit_rate", "technology": "Wind", "capacity_min_kw": 50, "capacity_max_kw": 50,
     }),
+    ("how much do hydro sites in Powys earn", {"technology": "Hydro", "location": "Powys", "include_revenue": True}),
+    ("total revenue of wind in Fife", {"technology": "Wind", "location": "Fife", "include_revenue": True}),
     ("earnings of hydro in Powys", {"technology": "Hydro", "location": "Powys", "include_revenue": True}),
     ("regional generation of AD", {"technology": "Anaerobic digestion", "include_regional": True}),
 ]  # fmt: skip

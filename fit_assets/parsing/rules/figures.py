@@ -33,8 +33,9 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "sum_capacity",
         phrases(
-            r"(?:total|combined|overall|aggregate|cumulative|summed|sum(?: of)?)(?! (?:number|count|heat))",
-            rf"how much (?:[a-z]+ ){{0,3}}(?:capacity|{_POWER}|installed|wind|solar|hydro)",
+            r"(?:total|combined|overall|aggregate|cumulative|summed|sum(?: of)?)"
+            r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
+            rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
             rf"most (?:capacity|{_POWER})",
         ),

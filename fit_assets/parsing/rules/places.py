@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fit_assets.parsing.reading import Named, Reading
+from fit_assets.parsing.reading import BLANK, Named, Reading
 from fit_assets.parsing.rules import Filters
 from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
 
@@ -37,6 +37,8 @@ def unknown_places(asked: Reading) -> list[str]:
     if asked.outside_great_britain:
         return []
     found = [name for match in _PREPOSITION.finditer(asked.text) for name in _names(match["words"])]
+    # The "vale" of "the Vale of York" is part of a name that is known.
+    found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     if not found and not asked.places:
         found = _capitalised(asked)
     return list(dict.fromkeys(map(title_case, found)))

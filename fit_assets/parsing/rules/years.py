@@ -51,6 +51,7 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b")),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b|at the latest\b")),
 )
+_FROM = re.compile(r"\bfrom(?: [a-z]+)?$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
 _JOINS_MONTHS = re.compile(
     r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -71,7 +72,7 @@ def years(asked: Reading, is_rate: bool) -> Filters:
             found |= {f"{name}_min": low, f"{name}_max": high}
             continue
         side, step = _side(asked, first)
-        if is_rate and side == "min" and step == 0 and asked.before(first).endswith("from"):
+        if is_rate and _FROM.search(asked.before(first)):
             side = "exact"
         if side != "max":
             found[f"{name}_min"] = int(first.value) + step
