@@ -55,10 +55,11 @@ _AGE_AFTER = re.compile(r"(?:old|of age|ago)\b")
 _AGE_BEFORE = re.compile(r"\b(?:last|past|previous|older than|newer than|younger than|every|per)$")
 
 _STILL_PAID = phrases("still on", r"(?:not|yet to) (?:\w+ )?(?:expired?|ended)", "before (?:they|it)")
+# "off FIT" has ended, "coming off FIT" has not.
+_NOT_YET = "".join(rf"(?<!{verb} )" for verb in "coming come comes going go goes rolling falling dropping".split(" "))
 _EXPIRED = phrases(
     "expired",
-    rf"(?<!{'ing )(?<!'.join(('com', 'go', 'roll', 'fall', 'dropp'))}ing )(?<!come )(?<!comes )(?<!goes )(?<!go )"
-    rf"off[ -](?:the )?{_SUPPORT}",
+    rf"{_NOT_YET}off[ -](?:the )?{_SUPPORT}",
     rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over)",
     "already (?:ended|lapsed|finished|off)",
 )
