@@ -56,7 +56,8 @@ _AGE_BEFORE = re.compile(r"\b(?:last|past|previous|older than|newer than|younger
 
 _STILL_PAID = phrases("still on", r"(?:not|yet to) (?:\w+ )?(?:expired?|ended)", "before (?:they|it)")
 # "off FIT" has ended, "coming off FIT" has not.
-_NOT_YET = "".join(rf"(?<!{verb} )" for verb in "coming come comes going go goes rolling falling dropping".split(" "))
+_LEAVING_VERBS = ("coming", "come", "comes", "going", "go", "goes", "rolling", "falling", "dropping")
+_NOT_YET = "".join(f"(?<!{verb} )" for verb in _LEAVING_VERBS)
 _EXPIRED = phrases(
     "expired",
     rf"{_NOT_YET}off[ -](?:the )?{_SUPPORT}",
