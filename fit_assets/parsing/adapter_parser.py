@@ -44,19 +44,22 @@ class AdapterParser:
             batch_size: questions decoded at once.
 
         Raises:
-            OSError, ValueError: base or adapter cannot be loaded.
+            ValueError: base or adapter cannot be loaded.
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         torch.set_num_threads(settings.threads())
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(base_dir)
-        model: Any = AutoModelForCausalLM.from_pretrained(base_dir, dtype="auto")
-        if adapter_dir is not None:
-            from peft import PeftModel
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(base_dir)
+            model: Any = AutoModelForCausalLM.from_pretrained(base_dir, dtype="auto")
+            if adapter_dir is not None:
+                from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, adapter_dir).merge_and_unload()
+                model = PeftModel.from_pretrained(model, adapter_dir).merge_and_unload()
+        except Exception as error:  # the libraries raise types of their own for damaged files
+            raise ValueError(f"{base_dir} with {adapter_dir}: cannot be loaded ({error}); train again") from error
         self._model: Any = model.to(device).eval()
         self._end: int = self._tokenizer.eos_token_id
         self._batch_size = batch_size

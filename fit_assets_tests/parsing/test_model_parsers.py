@@ -1,3 +1,4 @@
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -6,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from fit_assets import settings
 from fit_assets.filters import QueryFilters, canonical_text
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel
 from fit_assets.parsing.adapter_parser import AdapterParser
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.gguf_parser import GgufParser, Grammar
-from fit_assets.places import Gazetteer, load_gazetteer
+from fit_assets.places import Gazetteer, fill_patterns, load_gazetteer
 from fit_assets_tests.tiny_models import LESSONS, TAUGHT, chat_style
 
 QUESTIONS = list(LESSONS)
@@ -217,6 +219,14 @@ def test_every_gold_of_the_data_set_passes_the_grammar(grammar: tuple[LlamaModel
     assert refused == []
 
 
+def test_every_natural_gold_passes_the_grammar(grammar: tuple[LlamaModel, Grammar]) -> None:
+    model, rules = grammar
+    lines = (settings.questions_dir() / "dev.jsonl").read_text("utf-8").splitlines()
+    golds = [fill_patterns(QueryFilters.parse(json.loads(line)["gold"])).canonical() for line in lines]
+    assert len(golds) > 50
+    assert [gold for gold in golds if not rules.allows(tokens_of(model, gold))] == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -300,6 +310,12 @@ def test_an_answer_without_an_end_is_an_error(
     for result in (AdapterParser(tiny_hf(architecture), None).parse(QUESTIONS[0]), raw.parse(QUESTIONS[0])):
         assert result.filters is None
         assert result.error == "the model did not end within 5 tokens"
+
+
+def test_a_damaged_adapter_is_refused(tiny_hf: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"cannot be loaded .*train again"):
+        AdapterParser(tiny_hf("mistral"), tmp_path)
 
 
 def test_an_adapter_changes_the_answers(architecture: str, tiny_hf: Callable[[str], Path], tmp_path: Path) -> None:
