@@ -78,6 +78,7 @@ class _Summary:
     capacity_kw: float
     revenue_gbp: float | None
     revenue_regional_gbp: float | None
+    without_postcode: int
 
 
 def answer(
@@ -112,7 +113,7 @@ def answer(
             notes += _tariff_notes(filters, rows)
         else:
             summary = _summary(connection, query)
-            notes += _place_notes(connection, filters, as_of, gazetteer)
+            notes += _place_notes(connection, filters, as_of, gazetteer, summary.without_postcode)
             if summary.count == 0 and set(filters.to_dict()) != {"fit_id"}:
                 notes.append(_why_empty(connection, filters, as_of, gazetteer))
             notes += _register_notes(connection, filters)
@@ -253,7 +254,11 @@ def _site_sentence(row: Mapping[str, Any]) -> str:
 
 
 def _place_notes(
-    connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_of: date, gazetteer: Gazetteer
+    connection: duckdb.DuckDBPyConnection,
+    filters: QueryFilters,
+    as_of: date,
+    gazetteer: Gazetteer,
+    found_without_postcode: int,
 ) -> list[str]:
     notes = []
     for name in filters.locations or ([filters.location] if filters.location else []):
@@ -262,17 +267,16 @@ def _place_notes(
         if filters.postcode_patterns:
             notes.append(f"{name} is not in the gazetteer; the postcodes alone were used.")
             continue
-        here = _count(connection, QueryFilters(location=name), as_of, gazetteer)
+        here = _look(connection, QueryFilters(location=name), as_of, gazetteer).count
         outcome = f"{here:,} installations by council, region or nation" if here else "nothing by that name"
         notes.append(f"{name} is not in the gazetteer; the register has {outcome}.")
     if filters.location or filters.locations or filters.postcode_patterns:
         elsewhere = filters.replace(location=None, locations=None, postcode_patterns=None)
-        without = _missing_postcodes(connection, elsewhere, as_of, gazetteer)
+        without = _look(connection, elsewhere, as_of, gazetteer).without_postcode
         if without:
-            found = _missing_postcodes(connection, filters, as_of, gazetteer)
             notes.append(
-                f"{_number(without, 'row')} that meet{'s' if without == 1 else ''} everything else "
-                f"ha{'s' if without == 1 else 've'} no postcode; {found:,} of them found by council, region or nation."
+                f"Without a postcode: {_number(without, 'row')} of what else was asked for, {found_without_postcode:,} "
+                "of them found by council, region or nation."
             )
     return notes
 
@@ -303,7 +307,7 @@ def _why_empty(connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_
     for name, keys in CONSTRAINTS.items():
         if not any(key in present for key in keys):
             continue
-        found = _count(connection, filters.replace(**dict.fromkeys(keys)), as_of, gazetteer)
+        found = _look(connection, filters.replace(**dict.fromkeys(keys)), as_of, gazetteer).count
         if found:
             reasons.append(f"without {name} {_number(found, 'installation')} would remain")
     if not reasons:
@@ -322,20 +326,10 @@ def _summary(connection: duckdb.DuckDBPyConnection, query: Query) -> _Summary:
     return _Summary(*connection.execute(query.summary_sql, list(query.summary_params)).fetchall()[0])
 
 
-def _count(connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_of: date, gazetteer: Gazetteer) -> int:
-    return _summary(connection, to_sql(_plain_search(filters), as_of, gazetteer)).count
-
-
-def _missing_postcodes(
-    connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_of: date, gazetteer: Gazetteer
-) -> int:
-    query = to_sql(_plain_search(filters), as_of, gazetteer)
-    sql = f"SELECT count(*) FROM ({query.sql}) WHERE outward_code IS NULL"
-    return int(connection.execute(sql, query.params).fetchall()[0][0])
-
-
-def _plain_search(filters: QueryFilters) -> QueryFilters:
-    return filters.replace(query_type=None, aggregation=None, group_by=None, sort_by=None, limit=None)
+def _look(connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_of: date, gazetteer: Gazetteer) -> _Summary:
+    """The summary of other filters, for a note."""
+    search = filters.replace(query_type=None, aggregation=None, group_by=None, sort_by=None, limit=None)
+    return _summary(connection, to_sql(search, as_of, gazetteer))
 
 
 def _counts_years(filters: QueryFilters) -> bool:

@@ -79,6 +79,11 @@ ORDERS = {
     "revenue_desc": "revenue_gbp DESC NULLS LAST",
 }
 
+SUMMARY = (
+    "count(*), coalesce(sum(capacity_kw), 0.0), sum(revenue_gbp), sum(revenue_regional_gbp), "
+    "count(*) - count(outward_code)"
+)
+
 RATE_COLUMNS = (
     "fit_id",
     "technology",
@@ -112,8 +117,8 @@ class Query:
     """SQL with its parameters.
 
     ``sql`` gives the rows to show; ``summary_sql`` (empty for tariffs) gives one row: number of installations
-    that match before any ranking limit, their total capacity in kW, and yearly revenue in GBP with the national
-    and the regional yield.
+    that match before any ranking limit, their total capacity in kW, yearly revenue in GBP with the national and
+    the regional yield, and how many of them have no postcode.
     """
 
     sql: str
@@ -141,11 +146,9 @@ def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = Non
     if compared_places:
         tables.append(builder.placed(compared_places))
     found = "placed" if compared_places else "matched"
-    summary = _with(
-        tables,
-        "SELECT count(*), coalesce(sum(capacity_kw), 0.0), sum(revenue_gbp), sum(revenue_regional_gbp) "
-        f"FROM (SELECT DISTINCT * {'EXCLUDE (place)' if compared_places else ''} FROM {found})",
-    )
+    # A row in two of the compared places counts once.
+    once = "(SELECT DISTINCT * EXCLUDE (place) FROM placed)" if compared_places else "matched"
+    summary = _with(tables, f"SELECT {SUMMARY} FROM {once}")
     summary_params = tuple(builder.params)
 
     kind: Kind
@@ -229,9 +232,12 @@ class _Builder:
         wanted = [plain for known in register_names(name) if (plain := _plain(known))]
         if not wanted:
             return "FALSE"
+        words = [self.bind(f" {plain} ") for plain in wanted]
         return " OR ".join(
-            f"contains(' ' || {_plain_sql(column)} || ' ', {self.bind(f' {plain} ')})"
-            for plain in wanted
+            # Each name is looked at once, not each row.
+            f"{column} IN (SELECT {column} FROM (SELECT DISTINCT {column} FROM installations) "
+            f"WHERE contains(' ' || {_plain_sql(column)} || ' ', {word}))"
+            for word in words
             for column in _NAME_COLUMNS
         )
 
