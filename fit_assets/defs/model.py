@@ -74,6 +74,7 @@ class LoraConfig(ArtifactConfig):
     max_grad_norm: float | None = Field(default=None, description="Gradients are clipped to this norm.")
     optimizer: str | None = Field(default=None, description="Optimiser by its transformers name.")
     gradient_checkpointing: bool | None = Field(default=None, description="Less memory for more time.")
+    first_layer: int | None = Field(default=None, description="Lowest adapted layer; the ones below cost no gradient.")
     evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread.")
     max_length: int | None = Field(default=None, description="Longest example in tokens; a longer one is an error.")
     max_steps: int | None = Field(default=None, description="Above 0: stop after so many updates (for trials).")

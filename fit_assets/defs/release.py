@@ -23,7 +23,7 @@ from fit_assets.defs.common import (
     table_of,
     upstream,
 )
-from fit_assets.defs.dataset import splits_subject
+from fit_assets.defs.dataset import RULES, SPLITS, splits_subject
 from fit_assets.defs.evaluations import measure, question_inputs, split_questions
 from fit_assets.defs.packaging import packaging_gates
 from fit_assets.defs.resources import Tracking, run_id_of
@@ -281,10 +281,15 @@ def model_version(
 
 
 def release_gates() -> dict[str, str]:
-    """Every gate of a release, with the digest that it must have judged."""
+    """Every gate of a release, ``asset.check``, with the digest that it must have judged: all blocking checks."""
+    examples = upstream(layout.dataset("training_examples"), "training_examples").digest
     adapter_report = upstream(layout.report("eval_metrics"), "eval_metrics").digest
+    feedback = upstream(layout.dataset("feedback_examples"), "feedback_examples").digest
     return {
+        **{f"training_examples.{check}": examples for check in (*RULES, "counts_by_category", "no_duplicates")},
         "train_split.no_leakage": splits_subject(),
+        "train_split.split_counts": splits_subject(),
+        "feedback_examples.feedback_does_not_leak": feedback,
         "lora_adapter.finite_weights": upstream(layout.model("adapter"), "lora_adapter").digest,
         "eval_metrics.release_parsing_accuracy": adapter_report,
         "eval_metrics.critical_tests": adapter_report,
@@ -295,19 +300,33 @@ def release_gates() -> dict[str, str]:
 
 def stale_links() -> list[str]:
     """Artifacts that were made of something else than what lies there now, a sentence each."""
-    adapter = upstream(layout.model("adapter"), "lora_adapter").digest
+    examples = upstream(layout.dataset("training_examples"), "training_examples").digest
+    splits = {name: upstream(layout.dataset(name), f"{name}_split") for name in SPLITS}
+    feedback = upstream(layout.dataset("feedback_examples"), "feedback_examples")
+    base = upstream(layout.model("base"), "base_model").digest
+    adapter = upstream(layout.model("adapter"), "lora_adapter")
     merged = upstream(layout.model("merged"), "merged_model")
     gguf = upstream(layout.gguf(), "gguf_model")
-    made_of = {
-        "merged_model": (merged.inputs["adapter"], adapter),
-        "gguf_model": (gguf.inputs["model"], merged.digest),
-        "eval_metrics": (upstream(layout.report("eval_metrics"), "eval_metrics").inputs["adapter"], adapter),
-        "gguf_metrics": (upstream(layout.report("gguf_metrics"), "gguf_metrics").inputs["gguf"], gguf.digest),
-        "ab_report": (upstream(layout.report("ab_report"), "ab_report").inputs["gguf"], gguf.digest),
+    reports = {
+        name: upstream(layout.report(name), name).inputs for name in ("eval_metrics", "gguf_metrics", "ab_report")
     }
+    questions = splits["test"].digest
+    links = [
+        *((f"{name}_split", record.inputs["examples"], examples) for name, record in splits.items()),
+        ("lora_adapter", adapter.inputs["base"], base),
+        ("lora_adapter", adapter.inputs["train"], splits["train"].digest),
+        ("lora_adapter", adapter.inputs["validation"], splits["validation"].digest),
+        ("lora_adapter", adapter.inputs["extra"], feedback.digest if feedback.facts["examples"] else None),
+        ("merged_model", merged.inputs["adapter"], adapter.digest),
+        ("gguf_model", gguf.inputs["model"], merged.digest),
+        ("eval_metrics", reports["eval_metrics"]["adapter"], adapter.digest),
+        ("gguf_metrics", reports["gguf_metrics"]["gguf"], gguf.digest),
+        ("ab_report", reports["ab_report"]["gguf"], gguf.digest),
+        *((name, inputs["questions"], questions) for name, inputs in reports.items()),
+    ]
     reasons = [
-        f"{asset} is about {used[:12]}, and {present[:12]} is there now; materialise it again"
-        for asset, (used, present) in made_of.items()
+        f"{asset} was made of {str(used)[:12]}, and {str(present)[:12]} is there now; materialise {asset} again"
+        for asset, used, present in links
         if used != present
     ]
     if artifacts.digest_of(layout.gguf()) != gguf.digest:
