@@ -286,7 +286,9 @@ def _register_notes(connection: duckdb.DuckDBPyConnection, filters: QueryFilters
     if connection.execute("SELECT 1 FROM installations WHERE source = ? LIMIT 1", [standin.SOURCE]).fetchall():
         notes.append("Stand-in register: the rows are generated, not Ofgem's; see data/ofgem/README.md.")
     if filters.include_revenue or filters.sort_by == "revenue_desc":
-        notes.append("Revenue: typical yearly yield times the generation tariff of 2020/21, without export payments.")
+        notes.append(
+            "Revenue is rough: an estimated yearly yield times the generation tariff of 2020/21, without export payments."
+        )
     return notes
 
 

@@ -5,9 +5,9 @@ before 1 August 2012, 25 years; Micro CHP, 10 years.
 
 Yearly generation is capacity (kW) x 8,760 h x capacity factor; yearly revenue is that times the generation
 tariff of 2020/21 (no export payments, which depend on a contract the register does not show). The capacity
-factors in ``data/capacity_factors.csv`` are typical figures at the precision of the published statistics'
-usual range, written down from knowledge of them and rounded; they are no copy of a table, and no single site
-yields exactly that. Nothing here is rounded: figures are rounded where they are shown.
+factors in ``data/capacity_factors.csv`` are rounded estimates in the order of magnitude of the statistic that each
+row names (DUKES, DESNZ); they have not been checked against the published tables, so yield and revenue are rough.
+Nothing here is rounded: figures are rounded where they are shown.
 """
 
 from __future__ import annotations
