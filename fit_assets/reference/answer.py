@@ -287,7 +287,7 @@ def _register_notes(connection: duckdb.DuckDBPyConnection, filters: QueryFilters
         notes.append("Stand-in register: the rows are generated, not Ofgem's; see data/ofgem/README.md.")
     if filters.include_revenue or filters.sort_by == "revenue_desc":
         notes.append(
-            "Revenue is rough: an estimated yearly yield times the generation tariff of 2020/21, without export payments."
+            "Revenue is rough: estimated yearly yield x generation tariff of 2020/21, no export payments."
         )
     return notes
 
