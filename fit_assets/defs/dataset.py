@@ -64,9 +64,11 @@ class ExamplesConfig(ArtifactConfig):
     """What the generator makes."""
 
     seed: int = Field(default=17, description="Seed: the same seed gives the same examples.")
-    noise: float = Field(
-        default=0.35, description="Share of the questions that get typing noise: case, typos, abbreviations."
+    size: int = Field(
+        default=4_500, description="Examples in scope, in the mission's shares; a release needs the full 4,500."
     )
+    out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 200 for 4,500.")
+    noise: float = Field(default=1.0, description="Factor on all typing noise: 0 for none, 1 as people type.")
 
 
 @dg.asset(
@@ -80,6 +82,7 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
     """Generated questions with their filters: 4,500 by category, and 200 out of scope on top."""
     from fit_assets.dataset.examples import read_jsonl, write_jsonl
     from fit_assets.dataset.generator import GeneratorConfig, generate
+    from fit_assets.dataset.noise import NoiseConfig
 
     target = layout.dataset("training_examples")
     inputs = {
@@ -90,7 +93,8 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
     }
 
     def build(aside: Path) -> None:
-        write_jsonl(aside, generate(GeneratorConfig(seed=config.seed, noise=config.noise)))
+        noise = NoiseConfig(scale=config.noise)
+        write_jsonl(aside, generate(GeneratorConfig(config.seed, config.size, config.out_of_scope, noise)))
 
     record, reused = make_or_reuse(target, inputs, build, force=config.force)
     examples = read_jsonl(target)
@@ -129,11 +133,11 @@ def training_examples_rules(context: dg.AssetCheckExecutionContext) -> Iterator[
 @dg.asset_check(asset="training_examples", blocking=True)
 def counts_by_category() -> dg.AssetCheckResult:
     """Every category has exactly the number of examples that the mission asks for."""
-    from fit_assets.dataset.generator import CATEGORIES
+    from fit_assets.dataset.generator import CATEGORIES, OUT_OF_SCOPE
 
+    expected = CATEGORIES | {OUT_OF_SCOPE: 200}
     found = Counter(example.category for example in read_raw(layout.dataset("training_examples")))
-    wrong = {name: found[name] for name, count in CATEGORIES.items() if found[name] != count}
-    wrong |= {name: count for name, count in found.items() if name not in CATEGORIES}
+    wrong = {name: found[name] for name in sorted(expected.keys() | found.keys()) if found[name] != expected.get(name)}
     return check_result(
         "counts_by_category",
         "training_examples",
