@@ -123,7 +123,8 @@ def training_examples_rules(context: dg.AssetCheckExecutionContext) -> Iterator[
             key.name,
             "training_examples",
             not violations,
-            f"{len(violations)} of {len(examples):,} examples break the rule",
+            f"{len(violations)} of {len(examples):,} examples break the rule"
+            + "".join(f"; line {v.index + 1}: {v.message}" for v in violations[:1]),
             digest=digest,
             blocking=True,
             violations=table_of(summary(violations)),

@@ -1,0 +1,239 @@
+"""The whole graph on a tiny model, in this process, from an empty folder to a registered version.
+
+Training, merging, conversion and registration are real; answers come from the rule parser in the model's place, since
+two training steps teach nothing. What gates do with a model that knows nothing is tested with its own answers.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from fit_assets.definitions import defs
+from fit_assets.defs import evaluations, layout, release
+from fit_assets.evaluation import thresholds, versions
+from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
+from fit_assets.serving.feedback import add_feedback
+from fit_assets.training import presets
+from fit_assets_tests.test_definitions import ASSETS, BLOCKING
+
+QUESTIONS = 40
+CONFIG: dict[str, Any] = {
+    "ops": {
+        "lora_adapter": {
+            "config": {"max_steps": 2, "evaluations": 1, "batch_size": 2, "rank": 4, "alpha": 8, "max_length": 4096}
+        },
+        "ab_report": {"config": {"questions": 60}},
+    }
+}
+
+
+class RulesInPlaceOfModel(regex_parser.RegexParser):
+    """Answers like the rule parser, whatever model it is given."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+
+    def close(self) -> None:
+        """As the GGUF parser has it."""
+
+
+@dataclass
+class Graph:
+    """An instance with a run of ``build_all`` behind it."""
+
+    instance: dg.DagsterInstance
+    patch: pytest.MonkeyPatch
+
+    def run(self, *assets: str, config: dict[str, Any] | None = None, fail: bool = False) -> dg.ExecuteInProcessResult:
+        """Materialise assets (all by default) with their checks."""
+        job = defs.resolve_job_def("build_all")
+        chosen = [dg.AssetKey(name) for name in assets] or None
+        ops = {name: value for name, value in CONFIG["ops"].items() if not assets or name in assets}
+        return job.execute_in_process(
+            instance=self.instance, asset_selection=chosen, run_config=config or {"ops": ops}, raise_on_error=not fail
+        )
+
+
+@pytest.fixture(scope="module")
+def graph(
+    tmp_path_factory: pytest.TempPathFactory, tiny_hf: Callable[[str], Path], toolchain: Path
+) -> Iterator[tuple[Graph, dg.ExecuteInProcessResult]]:
+    tiny = presets.Preset(
+        name="tiny",
+        base="tests/tiny",
+        style="mistral",
+        target_modules=presets.LLAMA_MODULES,
+        quantisation="f16",
+        pad_token="<unk>",
+    )
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        var = tmp_path_factory.mktemp("graph")
+        (var / "toolchain").symlink_to(toolchain.parent)
+        patch.setenv("FIT_ASSETS_VAR", str(var))
+        patch.setenv("FIT_ASSETS_PRESET", "tiny")
+        patch.setenv("FIT_ASSETS_BASE_MODEL", str(tiny_hf("mistral")))
+        patch.setenv("FIT_ASSETS_AS_OF", "2026-01-01")
+        patch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setitem(presets.PRESETS, "tiny", tiny)
+        patch.setattr(thresholds, "RELEASE_PARSING_ACCURACY", thresholds.Target(0.0, strict=False))
+        patch.setattr(adapter_parser, "AdapterParser", RulesInPlaceOfModel)
+        patch.setattr(gguf_parser, "GgufParser", RulesInPlaceOfModel)
+        few = evaluations.split_questions
+        for module in (evaluations, release):
+            patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
+        graph = Graph(instance, patch)
+        yield graph, graph.run()
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """The metadata of one asset's materialisation."""
+    (event,) = [
+        event
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None and event.asset_key.to_user_string() == asset
+    ]
+    return {key: value.value for key, value in event.materialization.metadata.items()}
+
+
+def test_everything_is_materialised_and_every_gate_passed(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    _, first = graph
+    made = {event.asset_key.to_user_string() for event in first.get_asset_materialization_events() if event.asset_key}
+    assert made == set(ASSETS)
+    passed = {
+        f"{check.asset_key.to_user_string()}.{check.check_name}": check.passed
+        for check in first.get_asset_check_evaluations()
+    }
+    assert {gate: passed[gate] for gate in BLOCKING} == dict.fromkeys(BLOCKING, True)
+
+
+def test_a_release_hangs_on_every_blocking_check(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    assert set(release.release_gates()) == BLOCKING
+
+
+def test_the_data_version_is_the_digest_of_what_was_made(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    _, first = graph
+    for event in first.get_asset_materialization_events():
+        tags = event.materialization.tags or {}
+        assert event.asset_key is not None
+        if "sha256" in event.materialization.metadata:
+            version = tags["dagster/data_version"]
+            assert version == event.materialization.metadata["sha256"].value, event.asset_key
+
+
+def test_metadata_shows_plots_tables_figures_and_the_mlflow_run(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    _, first = graph
+    trained, measured = metadata(first, "lora_adapter"), metadata(first, "gguf_metrics")
+    assert trained["loss_curve"].startswith("![")
+    assert "data:image/png;base64," in trained["loss_curve"]
+    assert trained["mlflow_run"].startswith("http")
+    assert 0 <= measured["parsing_accuracy"] <= 1
+    assert measured["samples"]
+    assert metadata(first, "installations")["dagster/row_count"] == 40_194
+    assert "stand-in" in metadata(first, "installations")["source"].lower()
+    assert "no Ollama server answers" in metadata(first, "ollama_model")["status"]
+    assert metadata(first, "model_version")["version"] == 1
+
+
+def test_a_second_run_recognises_finished_work(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    built, first = graph
+    second = built.run()
+    reused = {
+        event.asset_key.to_user_string(): event.materialization.metadata["reused"].value
+        for event in second.get_asset_materialization_events()
+        if event.asset_key and "reused" in event.materialization.metadata
+    }
+    fresh_each_time = {"feedback_examples", "ollama_model", "query_log"}
+    assert {name for name, again in reused.items() if not again} == fresh_each_time
+    assert metadata(second, "lora_adapter")["mlflow_run_id"] == metadata(first, "lora_adapter")["mlflow_run_id"]
+    assert metadata(second, "model_version")["version"] == 1
+    assert len(versions.list_versions()) == 1
+
+
+def test_a_release_alone_is_refused_when_a_verdict_is_missing_or_bad(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    from fit_assets.defs.common import check_result, verdict_path
+
+    built, _ = graph
+    digest = release.release_gates()["gguf_metrics.critical_tests"]
+    kept = verdict_path("gguf_metrics.critical_tests", digest).read_text()
+    try:
+        check_result("critical_tests", "gguf_metrics", False, "said no", digest=digest, blocking=True)
+        with pytest.raises(release.ReleaseRefused, match=r"gguf_metrics\.critical_tests failed: said no"):
+            built.run("model_version")
+        verdict_path("gguf_metrics.critical_tests", digest).unlink()
+        with pytest.raises(release.ReleaseRefused, match=r"gguf_metrics\.critical_tests has not judged"):
+            built.run("model_version")
+    finally:
+        verdict_path("gguf_metrics.critical_tests", digest).write_text(kept)
+    assert metadata(built.run("model_version"), "model_version")["version"] == 1
+
+
+def test_a_release_alone_is_refused_when_what_it_releases_was_not_measured(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    built, _ = graph
+    before = layout.gguf().read_bytes()
+    try:
+        layout.gguf().write_bytes(before + b"\0")
+        with pytest.raises(release.ReleaseRefused, match="is not what its record says; materialise gguf_model again"):
+            built.run("model_version")
+    finally:
+        layout.gguf().write_bytes(before)
+
+
+def test_the_release_is_kept_apart_from_the_working_files(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    version = versions.production_version()
+    assert version is not None
+    assert version.gguf_path is not None
+    assert version.gguf_path.parent.parent.name == "releases"
+    assert {file.name for file in version.gguf_path.parent.iterdir()} == {
+        "tiny.gguf",
+        "Modelfile",
+        "report.json",
+        "report.json.digest.json",
+    }
+
+
+def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    built, _ = graph
+    add_feedback("any hydro run by the parish council of upper slaughter", {"technology": "Hydro"})
+    selected = defs.resolve_job_def("retrain_job").asset_layer.executable_asset_keys
+    retrained = built.run(*(key.to_user_string() for key in selected))
+    assert metadata(retrained, "lora_adapter")["feedback_examples"] == 1
+    assert not metadata(retrained, "lora_adapter")["reused"]
+    assert "candidate" in metadata(retrained, "ab_report")["production_verdict"]
+    assert metadata(retrained, "model_version")["version"] == 2
+    latest = versions.last_successful_registration()
+    assert latest is not None
+    assert latest.feedback_watermark is not None
+    assert versions.production_version() != latest
+    first = next(version for version in versions.list_versions() if version.version == 1)
+    assert first.gguf_path is not None
+    assert first.gguf_path.is_file()
+
+
+def test_a_model_that_knows_nothing_is_stopped_at_its_gate(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    built, _ = graph
+
+    class KnowsNothing(RulesInPlaceOfModel):
+        def parse_batch(self, questions: Any) -> Any:
+            return super().parse_batch(["who won the cup"] * len(questions))
+
+    with built.patch.context() as patch:
+        patch.setattr(thresholds, "RELEASE_PARSING_ACCURACY", thresholds.Target(0.9, strict=False))
+        patch.setattr(adapter_parser, "AdapterParser", KnowsNothing)
+        config = {"ops": {"eval_metrics": {"config": {"force": True}}}}
+        result = built.run("eval_metrics", "gguf_metrics", "ab_report", "model_version", config=config, fail=True)
+    assert not result.success
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+    assert made == {"eval_metrics"}
