@@ -1,84 +1,49 @@
-"""Train, validation and test: no question and no near copy stands in two of them.
+"""Train, validation and test: nothing in one may repeat, or nearly repeat, what is in another.
 
-What belongs together is never parted: questions that are near copies of each other form a unit, and for the test
-split all examples of one combination of filters do too, so that the test holds combinations that training never
-saw. Units are then dealt out until every split has exactly its size.
+The test split takes whole *combinations* (the shape of a gold object without its numbers, years and ids), so
+that training and validation never see them. Questions that are near copies of each other stay on one side:
+they are tied together first, and only whole bundles are dealt out, so no repair is needed afterwards.
+Out-of-scope questions have one combination in common; they are split 80/10/10 on top, near copies together.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz, process, utils
 
 from fit_assets.dataset.examples import Example
+from fit_assets.dataset.generator import OUT_OF_SCOPE
 from fit_assets.training.prompt import normalise_question
 
-VALIDATION_SHARE = TEST_SHARE = 0.1
-OUT_OF_SCOPE = "out_of_scope"
+TEST_SHARE = VALIDATION_SHARE = 0.1
 
-# Two questions are near copies from this similarity (0 to 100) of their sorted words: a plural, a typo, another digit.
-NEAR_COPY_RATIO = 93
+# Two questions are near copies from this similarity on (0 to 100: indel ratio of their sorted words). Below it
+# two short questions differ in a word that carries meaning: "wind in devon", "hydro in devon".
+NEAR_COPY_RATIO = 90.0
+
 _STOP_WORDS = frozenset(
-    [
-        "a",
-        "all",
-        "an",
-        "and",
-        "any",
-        "are",
-        "at",
-        "can",
-        "could",
-        "do",
-        "does",
-        "for",
-        "from",
-        "get",
-        "give",
-        "have",
-        "i",
-        "in",
-        "is",
-        "list",
-        "me",
-        "my",
-        "of",
-        "on",
-        "please",
-        "pls",
-        "show",
-        "sites",
-        "some",
-        "tell",
-        "that",
-        "the",
-        "there",
-        "to",
-        "us",
-        "want",
-        "we",
-        "what",
-        "which",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
+    (
+        *("a", "an", "all", "and", "any", "are", "at", "be", "can", "could", "did", "do", "does", "for", "from", "get"),
+        *("give", "got", "has", "have", "hey", "hi", "i", "im", "in", "is", "it", "its", "just", "list", "me", "my"),
+        *("need", "now", "of", "ok", "okay", "on", "our", "please", "pls", "plz", "right", "see", "show", "so", "some"),
+        *("tell", "thanks", "that", "the", "there", "these", "they", "this", "those", "to", "um", "us", "want", "we"),
+        *("what", "whats", "which", "who", "will", "with", "would", "you", "your"),
+    )
 )
 
 
 class SplitError(ValueError):
-    """Examples that cannot be split as asked; the message says what to change."""
+    """The examples cannot be split without a leak; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits; each example stands in exactly one."""
+    """The three parts; in-scope and out-of-scope examples together, shuffled."""
 
     train: list[Example]
     validation: list[Example]
@@ -87,175 +52,225 @@ class Splits:
 
 @dataclass(frozen=True)
 class Leak:
-    """Two questions of different splits that are the same, or nearly."""
+    """Two questions that should not stand in different splits, and why (``identical``, ``near copy``)."""
 
     first: str
     second: str
+    reason: str
     similarity: float
 
 
 def split(examples: Sequence[Example], seed: int = 17) -> Splits:
-    """Deal examples out: 80 % train, 10 % validation, 10 % test, each share exact.
+    """Deal the examples out: of N in-scope ones N/10 are test, N/10 validation, the rest train.
 
-    In-scope and out-of-scope examples are counted apart (3,600/450/450 of 4,500, and 160/20/20 of 200). The test
-    split takes its share of every category, in combinations that occur nowhere else (out-of-scope questions have
-    only one combination and are exempt); validation takes its share of every category and complexity.
+    Test takes each category's share from combinations that occur nowhere else; the common combinations, which
+    a model must learn at all, stay in train. Validation has the mix of complexities and categories of train.
 
     Raises:
-        SplitError: too few distinct questions or combinations.
+        SplitError: too few different combinations or questions.
     """
-    copies = _near_copies([example.q for example in examples])
-    in_scope = [index for index, example in enumerate(examples) if example.category != OUT_OF_SCOPE]
-    outside = [index for index, example in enumerate(examples) if example.category == OUT_OF_SCOPE]
-    by_copy = _units(range(len(examples)), copies)
-    combined = copies + _chains(in_scope, lambda index: examples[index].combination)
-    rng = random.Random(f"splits/{seed}")
+    rng = random.Random(f"{seed}:split")
+    inside = [example for example in examples if example.category != OUT_OF_SCOPE]
+    outside = [example for example in examples if example.category == OUT_OF_SCOPE]
+    copies = _copies([example.q for example in inside])
 
-    def category(index: int) -> str:
-        return examples[index].category
+    test = _deal_test(inside, copies, rng)
+    rest = [index for index in range(len(inside)) if index not in test]
+    # A near copy of a test question is in test too (its whole bundle is); ties among the rest matter here.
+    validation = _deal(
+        inside,
+        _bundles(rest, copies, [None] * len(inside)),
+        _shares([(inside[index].complexity, inside[index].category) for index in rest], _tenth(len(inside))),
+        lambda example: (example.complexity, example.category),
+        rng,
+        "validation",
+    )
+    outside_copies = _copies([example.q for example in outside])
+    outside_test, outside_validation = _deal_outside(outside, outside_copies, rng)
 
-    def stratum(index: int) -> str:
-        return f"{examples[index].category}/{examples[index].complexity}"
+    def gather(chosen: set[int], chosen_outside: set[int]) -> list[Example]:
+        part = [inside[index] for index in sorted(chosen)] + [outside[index] for index in sorted(chosen_outside)]
+        rng.shuffle(part)
+        return part
 
-    def out_of_scope_units(exclude: set[int]) -> list[list[int]]:
-        return [unit for unit in by_copy if set(unit) <= set(outside) - exclude]
-
-    apart = set(outside)
-    test_units = [unit for unit in _units(range(len(examples)), combined) if not apart & set(unit)]
-    test = _deal(test_units, category, _shares(map(category, in_scope), TEST_SHARE), rng)
-    test += _deal(out_of_scope_units(set()), category, _shares(map(category, outside), TEST_SHARE), rng)
-    taken = set(test)
-
-    validation_units = [unit for unit in by_copy if not (apart | taken) & set(unit)]
-    shares = _shares((stratum(index) for index in in_scope if index not in taken), VALIDATION_SHARE / (1 - TEST_SHARE))
-    validation = _deal(validation_units, stratum, shares, rng)
-    validation += _deal(out_of_scope_units(taken), category, _shares(map(category, outside), VALIDATION_SHARE), rng)
-    taken |= set(validation)
-    train = [index for index in range(len(examples)) if index not in taken]
-
-    def picked(indices: Iterable[int]) -> list[Example]:
-        return [examples[index] for index in sorted(indices)]
-
-    return Splits(picked(train), picked(validation), picked(test))
-
-
-def find_leaks(first: Sequence[Example], second: Sequence[Example]) -> list[Leak]:
-    """Questions of the second list that stand in the first one, or nearly; most similar first."""
-    a, b = [_key(example.q) for example in first], [_key(example.q) for example in second]
-    leaks = [Leak(first[row].q, second[column].q, ratio) for row, column, ratio in _similar(a, b)]
-    by_words = {_content(example.q): example.q for example in first}
-    seen = {(leak.first, leak.second) for leak in leaks}
-    for example in second:
-        twin = by_words.get(_content(example.q))
-        if twin is not None and _content(example.q) and (twin, example.q) not in seen:
-            leaks.append(Leak(twin, example.q, fuzz.ratio(_key(twin), _key(example.q))))
-    return sorted(leaks, key=lambda leak: -leak.similarity)
+    train = set(rest) - validation
+    outside_train = set(range(len(outside))) - outside_test - outside_validation
+    return Splits(gather(train, outside_train), gather(validation, outside_validation), gather(test, outside_test))
 
 
 def is_near_copy(first: str, second: str) -> bool:
-    """Whether two questions are the same but for word order, a letter or digit, or words without a meaning."""
-    content = _content(first)
-    return (bool(content) and content == _content(second)) or fuzz.ratio(_key(first), _key(second)) >= NEAR_COPY_RATIO
+    """Whether two questions say the same in (nearly) the same words: numbers count as words, order does not."""
+    a, b = _sorted_words(first), _sorted_words(second)
+    return _content(first) == _content(second) or fuzz.ratio(a, b) >= NEAR_COPY_RATIO
 
 
-def _words(question: str) -> list[str]:
-    return re.findall(r"[a-z0-9.]+", normalise_question(question))
+def find_leaks(first: Iterable[Example | str], second: Iterable[Example | str]) -> list[Leak]:
+    """Every pair of an identical or nearly identical question across two sets, the worst first."""
+    left, right = ([item.q if isinstance(item, Example) else item for item in part] for part in (first, second))
+    texts = [*left, *right]
+    leaks = []
+    for one, other, similarity in _near_pairs(texts):
+        if (one < len(left)) != (other < len(left)):
+            a, b = sorted((one, other))
+            same = normalise_question(texts[a]) == normalise_question(texts[b])
+            leaks.append(Leak(texts[a], texts[b], "identical" if same else "near copy", similarity))
+    return sorted(leaks, key=lambda leak: (leak.reason != "identical", -leak.similarity, leak.first, leak.second))
 
 
-def _key(question: str) -> str:
-    return " ".join(sorted(_words(question)))
+def find_shared_combinations(first: Iterable[Example], second: Iterable[Example]) -> list[str]:
+    """Combinations of in-scope examples that occur in both sets; empty between train and test."""
+    left, right = (
+        {example.combination for example in part if example.category != OUT_OF_SCOPE} for part in (first, second)
+    )
+    return sorted(left & right)
 
 
-def _content(question: str) -> tuple[str, ...]:
-    return tuple(sorted(word for word in _words(question) if word not in _STOP_WORDS))
+# --- dealing ----------------------------------------------------------------------------------------------------
 
 
-def _similar(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, float]]:
-    """(row, column, similarity) of all pairs from the threshold up, in blocks that keep the matrix small."""
-    found = []
-    for start in range(0, len(a), 1000):
-        matrix = process.cdist(a[start : start + 1000], b, scorer=fuzz.ratio, score_cutoff=NEAR_COPY_RATIO, workers=-1)
-        rows, columns = matrix.nonzero()
-        found += [
-            (start + int(row), int(column), float(matrix[row, column]))
-            for row, column in zip(rows, columns, strict=True)
-        ]
-    return found
+def _deal_test(examples: Sequence[Example], copies: Sequence[int], rng: random.Random) -> set[int]:
+    """Whole combinations, with every near copy's combination, until each category has its share."""
+    bundles = _bundles(range(len(examples)), copies, [example.combination for example in examples])
+    wanted = _shares([example.category for example in examples], _tenth(len(examples)))
+    return _deal(examples, bundles, wanted, lambda example: example.category, rng, "test")
 
 
-def _near_copies(questions: Sequence[str]) -> list[tuple[int, int]]:
-    keys = [_key(question) for question in questions]
-    pairs = [(row, column) for row, column, _ in _similar(keys, keys) if row < column]
-    with_content = [index for index, question in enumerate(questions) if _content(question)]
-    return pairs + _chains(with_content, lambda index: _content(questions[index]))
-
-
-def _chains(indices: Iterable[int], key: Callable[[int], Hashable]) -> list[tuple[int, int]]:
-    """Pairs that chain together all indices of one key."""
-    last: dict[Hashable, int] = {}
-    pairs = []
-    for index in indices:
-        if key(index) in last:
-            pairs.append((last[key(index)], index))
-        last[key(index)] = index
-    return pairs
-
-
-def _units(indices: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Connected components, in order of their first index."""
-    parent = list(indices)
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for first, second in pairs:
-        low, high = sorted((root(first), root(second)))
-        parent[high] = low
-    units: dict[int, list[int]] = {}
-    for index in indices:
-        units.setdefault(root(index), []).append(index)
-    return list(units.values())
-
-
-def _shares(keys: Iterable[str], share: float) -> Counter[str]:
-    """How many of each key make the share; the total is exact, by largest remainders."""
-    counts = Counter(keys)
-    exact = {key: count * share for key, count in sorted(counts.items())}
-    shares = Counter({key: int(value) for key, value in exact.items()})
-    missing = round(sum(exact.values())) - sum(shares.values())
-    for key in sorted(exact, key=lambda key: exact[key] - int(exact[key]), reverse=True)[:missing]:
-        shares[key] += 1
-    return shares
+def _deal_outside(examples: Sequence[Example], copies: Sequence[int], rng: random.Random) -> tuple[set[int], set[int]]:
+    many = _tenth(len(examples))
+    everything = range(len(examples))
+    test = _deal(
+        examples, _bundles(everything, copies, [None] * len(examples)), {OUT_OF_SCOPE: many}, _category, rng, "test"
+    )
+    rest = [index for index in everything if index not in test]
+    bundles = _bundles(rest, copies, [None] * len(examples))
+    return test, _deal(examples, bundles, {OUT_OF_SCOPE: many}, _category, rng, "validation")
 
 
 def _deal(
-    units: Sequence[Sequence[int]], key: Callable[[int], str], quotas: Counter[str], rng: random.Random
-) -> list[int]:
-    """Whole units whose keys fill the quotas exactly in total, and each quota as nearly as the units allow."""
-    open_quotas = Counter(quotas)
-    order = list(units)
-    rng.shuffle(order)
-    order.sort(key=len, reverse=True)  # stable: big units while there is room, single ones to fill up
-    dealt: list[int] = []
-    left = []
-    for unit in order:
-        needs = Counter(key(index) for index in unit)
-        if all(4 * needs[name] <= quotas[name] or needs[name] == 1 for name in needs) and needs <= open_quotas:
-            open_quotas -= needs
-            dealt += unit
-        else:
-            left.append(unit)
-    missing = sum(quotas.values()) - len(dealt)
-    for unit in left:
-        if len(unit) <= missing:
-            dealt += unit
-            missing -= len(unit)
-    if missing:
+    examples: Sequence[Example],
+    bundles: list[list[int]],
+    wanted: dict[Hashable, int],
+    label: object,
+    rng: random.Random,
+    name: str,
+) -> set[int]:
+    """Take whole bundles at random until every label has exactly the wanted number."""
+    assert callable(label)
+    need = Counter(wanted)
+    # A bundle that is a big part of its label is what the model must learn: it stays in train.
+    largest = max(1, sum(wanted.values()) // 50)
+    able = [bundle for bundle in bundles if len(bundle) <= largest]
+    rng.shuffle(able)
+    able.sort(key=lambda bundle: len(bundle) == 1)  # the single ones last: they fill what is left exactly
+    half = {key: max(1, value // 2) for key, value in need.items()}
+    chosen: set[int] = set()
+    for bundle in able:
+        labels = Counter(label(examples[index]) for index in bundle)
+        single = len(bundle) == 1
+        if all(need[key] >= many and (single or need[key] > half[key]) for key, many in labels.items()):
+            chosen.update(bundle)
+            need -= labels
+    if sum(need.values()):
+        missing = ", ".join(f"{count} of {key}" for key, count in sorted(need.items(), key=str))
         raise SplitError(
-            f"{missing} of {sum(quotas.values())} places stay empty: too few distinct questions or combinations; "
-            "generate more examples or add phrases"
+            f"{name}: {missing} missing, the examples are too much alike; "
+            "add phrases to data/phrases or generate more examples"
         )
-    return dealt
+    return chosen
+
+
+def _category(example: Example) -> str:
+    return example.category
+
+
+def _tenth(number: int) -> int:
+    return round(number * TEST_SHARE)
+
+
+def _shares(labels: Sequence[Hashable], total: int) -> dict[Hashable, int]:
+    """``total`` dealt to the labels in proportion to how often they occur (largest remainder)."""
+    counts = Counter(labels)
+    exact = {label: total * count / len(labels) for label, count in sorted(counts.items(), key=str)}
+    shares = {label: int(value) for label, value in exact.items()}
+    for label in sorted(exact, key=lambda label: shares[label] - exact[label])[: total - sum(shares.values())]:
+        shares[label] += 1
+    return shares
+
+
+def _bundles(indices: Iterable[int], copies: Sequence[int], tied: Sequence[str | None]) -> list[list[int]]:
+    """Indices that must stay together: near copies of each other, and those with the same ``tied`` value."""
+    indices = list(indices)
+    parents: dict[Hashable, Hashable] = {}
+
+    def root(node: Hashable) -> Hashable:
+        parents.setdefault(node, node)
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for index in indices:
+        parents[root(index)] = root(("copies", copies[index]))
+        if tied[index] is not None:
+            parents[root(index)] = root(("tied", tied[index]))
+    bundles = defaultdict(list)
+    for index in indices:
+        bundles[root(index)].append(index)
+    return list(bundles.values())
+
+
+# --- near copies ------------------------------------------------------------------------------------------------
+
+
+def _copies(questions: Sequence[str]) -> list[int]:
+    """For each question the number of its family of near copies (the chain of them, not only the pair)."""
+    family = list(range(len(questions)))
+
+    def root(index: int) -> int:
+        while family[index] != index:
+            family[index] = family[family[index]]
+            index = family[index]
+        return index
+
+    for one, other, _ in _near_pairs(questions):
+        family[root(one)] = root(other)
+    return [root(index) for index in range(len(questions))]
+
+
+def _near_pairs(questions: Sequence[str]) -> list[tuple[int, int, float]]:
+    """All pairs of near copies: positions and similarity (100 for the same content words)."""
+    words = [_sorted_words(question) for question in questions]
+    pairs: dict[tuple[int, int], float] = {}
+    by_length = sorted(range(len(words)), key=lambda index: len(words[index]))
+    lengths = [len(words[index]) for index in by_length]
+    texts = [words[index] for index in by_length]
+    end = 0
+    # The indel ratio of texts of lengths m <= n is at most 200 m / (m + n): only near lengths are compared.
+    for position, text in enumerate(texts):
+        reach = lengths[position] * (200 / NEAR_COPY_RATIO - 1)
+        end = max(end, position + 1)
+        while end < len(texts) and lengths[end] <= reach:
+            end += 1
+        for _, similarity, offset in process.extract_iter(
+            text, texts[position + 1 : end], scorer=fuzz.ratio, score_cutoff=NEAR_COPY_RATIO
+        ):
+            one, other = sorted((by_length[position], by_length[position + 1 + offset]))
+            pairs[one, other] = similarity
+    same_content = defaultdict(list)
+    for index, question in enumerate(questions):
+        same_content[_content(question)].append(index)
+    for group in same_content.values():
+        for number, one in enumerate(group):
+            for other in group[number + 1 :]:
+                pairs[one, other] = 100.0
+    return [(one, other, similarity) for (one, other), similarity in sorted(pairs.items())]
+
+
+def _sorted_words(question: str) -> str:
+    return " ".join(sorted(utils.default_process(normalise_question(question)).split()))
+
+
+def _content(question: str) -> tuple[str, ...]:
+    """The words that carry meaning, sorted; all of them where none does."""
+    words = re.findall(r"[a-z0-9.<>]+", normalise_question(question).replace("'", ""))
+    return tuple(sorted(word.strip(".") for word in words if word.strip(".") not in _STOP_WORDS)) or tuple(words)

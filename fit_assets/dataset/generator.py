@@ -1,0 +1,438 @@
+"""The training examples: a meaning is drawn for each category, put into words, and roughened by noise.
+
+Each category draws its constraints close to uniformly over their combinations, not by how common they are:
+what is rare in the wild must be learnt too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from fit_assets.dataset import slots as say
+from fit_assets.dataset.compose import compose_in, compose_search, polite
+from fit_assets.dataset.examples import Example
+from fit_assets.dataset.noise import NoiseConfig, add_noise
+from fit_assets.dataset.phrases import PhraseBook, choose, load_phrases, names_in
+from fit_assets.dataset.slots import Slot, merge
+from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.places import Gazetteer, load_gazetteer
+from fit_assets.training.prompt import MAX_QUESTION_CHARS, normalise_question
+
+# Examples of each category in the mission's 4,500; other sizes scale them.
+CATEGORIES: dict[str, int] = {
+    "basic_technology": 500,
+    "location_mapping": 1000,
+    "capacity_filtering": 500,
+    "combined": 1000,
+    "fit_rate": 300,
+    "regional_calculations": 300,
+    "aggregations": 200,
+    "comparisons": 200,
+    "business_queries": 500,
+}
+OUT_OF_SCOPE = "out_of_scope"
+DEFAULT_SIZE = sum(CATEGORIES.values())
+_OUT_OF_SCOPE_SHARE = 200 / DEFAULT_SIZE
+_ATTEMPTS = 200
+_FIGURES = {"count": 5, "sum_capacity": 5, "avg_capacity": 3, "min_capacity": 2, "max_capacity": 2}
+
+
+class GeneratorError(ValueError):
+    """The phrases cannot give what was asked for; the message names the category and the mend."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 200 for each 4,500)."""
+
+    seed: int = 17
+    size: int = DEFAULT_SIZE
+    out_of_scope: int | None = None
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A gold object, a question that says it, and the texts in it that noise must leave alone."""
+
+    gold: dict[str, Any]
+    question: str
+    protected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Where words and places come from, and the random numbers of one example."""
+
+    rng: random.Random
+    book: PhraseBook
+    gazetteer: Gazetteer
+
+    def maybe(self, chance: float) -> bool:
+        return self.rng.random() < chance
+
+
+def quotas(size: int) -> dict[str, int]:
+    """Examples for each category at this size: the mission's shares, rounded by largest remainder."""
+    if size < 1:
+        raise GeneratorError(f"size is {size}; ask for at least 1 example")
+    exact = {name: share * size / DEFAULT_SIZE for name, share in CATEGORIES.items()}
+    counts = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: size - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def generate(config: GeneratorConfig | None = None) -> list[Example]:
+    """The whole data set, by category in the order of ``CATEGORIES``, the out-of-scope examples last.
+
+    The same config gives the same examples; no two questions are equal after ``normalise_question``.
+
+    Raises:
+        GeneratorError: the phrases do not yield enough different questions for a category.
+    """
+    config = config or GeneratorConfig()
+    world = _World(load_phrases(), load_gazetteer())
+    many = round(config.size * _OUT_OF_SCOPE_SHARE) if config.out_of_scope is None else config.out_of_scope
+    seen: set[str] = set()
+    return [
+        _example(config, world, category, index, seen)
+        for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items()
+        for index in range(count)
+    ]
+
+
+class _World:
+    """The phrases, the places, and every word that stands in either."""
+
+    def __init__(self, book: PhraseBook, gazetteer: Gazetteer) -> None:
+        self.book = book
+        self.gazetteer = gazetteer
+        names = (name for place in gazetteer.places for name in (place.name, *place.aliases))
+        self.words = book.words() | {word.lower() for name in names for word in name.split()}
+
+    def keeps_places(self, meaning: Meaning, text: str) -> bool:
+        """Whether a misspelt question names no place that the question as meant does not name."""
+        named = {match.place.name for match in self.gazetteer.find(meaning.question)}
+        return {match.place.name for match in self.gazetteer.find(text)} <= named
+
+
+def _example(config: GeneratorConfig, world: _World, category: str, index: int, seen: set[str]) -> Example:
+    rng = random.Random(f"{config.seed}:{category}:{index}")
+    source = _Sources(rng, world.book, world.gazetteer)
+    for _ in range(_ATTEMPTS):
+        meaning = _DRAWERS[category](source)
+        if meaning is None:
+            continue
+        question = add_noise(
+            meaning.question,
+            rng,
+            config.noise,
+            protected=meaning.protected,
+            known_words=world.words,
+            keeps_meaning=partial(world.keeps_places, meaning),
+        )
+        key = normalise_question(question)
+        if len(key) < 2 or len(key) >= MAX_QUESTION_CHARS or key in seen:
+            continue
+        seen.add(key)
+        return Example.of(question, meaning.gold, category)
+    raise GeneratorError(f"{category}: no new question in {_ATTEMPTS} attempts; add phrases or ask for a smaller size")
+
+
+# --- meanings, one function for each category -------------------------------------------------------------------
+
+
+def _basic_technology(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    slots = {"technology": say.technologies(rng, book) if source.maybe(0.15) else say.technology(rng, book)}
+    if source.maybe(0.45):
+        name = rng.choice(("ranking", "ranking", "commissioned", "remaining", "expiry", "revenue"))
+        slots[name] = _extra(source, name)
+    return _search(source, slots)
+
+
+def _location_mapping(source: _Sources) -> Meaning | None:
+    slots = {"place": say.place(source.rng, source.book, source.gazetteer)}
+    if source.maybe(0.72):
+        slots["technology"] = _technology(source, several=0.04)
+    if source.maybe(0.12):
+        return _aggregation(source, slots)
+    if source.maybe(0.07):
+        slots["ranking"] = say.ranking(source.rng, source.book)
+    return _search(source, slots)
+
+
+def _capacity_filtering(source: _Sources) -> Meaning | None:
+    slots: dict[str, Slot] = {}
+    _add_capacity(source, slots)
+    if source.maybe(0.7):
+        slots["technology"] = _technology(source, several=0.1)
+    if source.maybe(0.1):
+        return _aggregation(source, slots)
+    if source.maybe(0.08):
+        slots["ranking"] = say.ranking(source.rng, source.book)
+    return _search(source, slots)
+
+
+def _combined(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    slots: dict[str, Slot] = {}
+    number = rng.choices((2, 3, 4), (5, 6, 3))[0]
+    for name in rng.sample(("technology", "capacity", "place", "time"), number):
+        if name == "technology":
+            slots[name] = _technology(source, several=0.08)
+        elif name == "place":
+            slots[name] = say.place(rng, book, source.gazetteer)
+        elif name == "capacity":
+            _add_capacity(source, slots)
+        else:
+            when = rng.choice(("commissioned", "commissioned", "remaining", "expiry"))
+            slots[when] = _extra(source, when)
+    if source.maybe(0.15):
+        return _aggregation(source, slots, group=0.15)
+    if source.maybe(0.16):
+        slots["ranking"] = say.ranking(rng, book)
+    elif source.maybe(0.08):
+        name = rng.choice(("revenue", "regional"))
+        slots[name] = _extra(source, name)
+    return _search(source, slots)
+
+
+def _fit_rate(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    kind = rng.choices(("set", "rate", "details", "revenue", "regional", "both"), (42, 22, 24, 7, 2, 3))[0]
+    if kind != "set":
+        return _fit_id(source, kind)
+    slots = {}
+    if source.maybe(0.93):
+        slots["technology"] = _technology(source, several=0.04)
+    if source.maybe(0.6) or not slots:
+        _add_capacity(source, slots)
+    if source.maybe(0.45):
+        slots["commissioned"] = say.commissioned(rng, book, "in" if source.maybe(0.6) else None)
+    if source.maybe(0.08):
+        slots["place"] = say.place(rng, book, source.gazetteer)
+    return _meaning(source, slots, compose_in(rng, book, "fit_rate", "set", slots), {"query_type": "fit_rate"})
+
+
+def _fit_id(source: _Sources, kind: str) -> Meaning:
+    rng, book = source.rng, source.book
+    number = say.fit_number(rng)
+    text = choose(rng.choice(book.lines("fit_rate", f"id {kind}")).text, rng)
+    text = text.replace("{word}", rng.choice(book.lines("fit_rate", "word")).text).replace("{id}", number)
+    if text == number and len(number) < 4:  # a bare number means an installation from four digits on
+        text = f"FIT {number}"
+    gold: dict[str, Any] = {"fit_id": number}
+    gold |= {"rate": {"query_type": "fit_rate"}, "details": {}}.get(kind, {})
+    gold |= dict.fromkeys(_FIGURE_KEYS.get(kind, ()), True)
+    return Meaning(gold, text if text == number else polite(rng, book, text))
+
+
+_FIGURE_KEYS = {
+    "revenue": ("include_revenue",),
+    "regional": ("include_regional",),
+    "both": ("include_regional", "include_revenue"),
+}
+
+
+def _regional_calculations(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    kind = rng.choice(("revenue", "regional", "both"))
+    slots = {"regional" if kind != "revenue" else "revenue": _figure(book, kind)}
+    if source.maybe(0.85):
+        slots["technology"] = _technology(source, several=0.07)
+    if source.maybe(0.5) or len(slots) < 2:
+        slots["place"] = say.place(rng, book, source.gazetteer)
+    if source.maybe(0.3):
+        _add_capacity(source, slots)
+    if source.maybe(0.2):
+        when = rng.choice(("commissioned", "remaining", "expiry"))
+        slots[when] = _extra(source, when)
+    return _search(source, slots)
+
+
+def _aggregations(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    slots: dict[str, Slot] = {}
+    if source.maybe(0.65):
+        slots["technology"] = _technology(source, several=0.08)
+    if source.maybe(0.4):
+        slots["place"] = say.place(rng, book, source.gazetteer)
+    if source.maybe(0.25):
+        _add_capacity(source, slots)
+    if source.maybe(0.22):
+        when = rng.choice(("commissioned", "remaining", "expiry"))
+        slots[when] = _extra(source, when)
+    return _aggregation(source, slots, group=0.42)
+
+
+def _comparisons(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    slots: dict[str, Slot] = {}
+    between = rng.choice(("technologies", "technologies", "places"))
+    if between == "technologies":
+        slots["technology"] = say.technologies(rng, book, 3 if source.maybe(0.1) else 2)
+        if source.maybe(0.5):
+            slots["place"] = say.place(rng, book, source.gazetteer)
+    else:
+        slots["place"] = say.places(rng, book, source.gazetteer, 3 if source.maybe(0.1) else 2)
+        if source.maybe(0.8):
+            slots["technology"] = say.technology(rng, book)
+    if source.maybe(0.2):
+        _add_capacity(source, slots)
+    if source.maybe(0.15):
+        when = rng.choice(("commissioned", "remaining", "expiry"))
+        slots[when] = _extra(source, when)
+    return _comparison(source, slots, between)
+
+
+def _business_queries(source: _Sources) -> Meaning | None:
+    rng, book = source.rng, source.book
+    slots: dict[str, Slot] = {}
+    if source.maybe(0.68):
+        slots["intent"] = say.intent(rng, book)
+    if "intent" not in slots or source.maybe(0.3):
+        when = rng.choices(("remaining", "expiry"), (3, 2))[0]
+        slots[when] = _extra(source, when)
+    if source.maybe(0.7):
+        slots["technology"] = _technology(source, several=0.06)
+    if source.maybe(0.45):
+        slots["place"] = say.place(rng, book, source.gazetteer)
+    if source.maybe(0.35):
+        _add_capacity(source, slots)
+    if source.maybe(0.1):
+        slots["commissioned"] = say.commissioned(rng, book)
+    if source.maybe(0.12):
+        return _aggregation(source, slots, group=0.3)
+    if source.maybe(0.05) and "intent" in slots:
+        slots["technology"] = say.technologies(rng, book)
+        return _comparison(source, slots, "technologies")
+    if source.maybe(0.06):
+        slots["ranking"] = say.ranking(rng, book)
+    return _search(source, slots)
+
+
+def _out_of_scope(source: _Sources) -> Meaning:
+    rng, book = source.rng, source.book
+    sections = [name for name in book.files["out_of_scope"] if not name.startswith("list ")]
+    # Sections differ in size: the root gives the small ones more than their share of lines.
+    weights = [len(book.lines("out_of_scope", name)) ** 0.5 for name in sections]
+    line = rng.choice(book.lines("out_of_scope", rng.choices(sections, weights)[0]))
+    text = choose(line.text, rng)
+    technology = say.technology(rng, book)
+    for name in names_in(text):
+        text = text.replace(f"{{{name}}}", _out_of_scope_value(source, name, technology), 1)
+    return Meaning({"query_type": "unsupported"}, polite(rng, book, text))
+
+
+def _out_of_scope_value(source: _Sources, name: str, technology: Slot) -> str:
+    rng, book = source.rng, source.book
+    if name in ("tech", "tech_one", "tech_mod"):
+        return technology.say({"tech": "plural", "tech_one": "one", "tech_mod": "mod"}[name], rng)
+    if name == "place":
+        return say.place(rng, book, source.gazetteer, rng.choice(("known", "known", "unknown"))).values["bare"][0]
+    if name == "n":
+        return say.capacity(rng, book, "exact").values["n"][0]
+    if name == "id":
+        return say.fit_number(rng)
+    if name == "year":
+        return str(rng.randrange(2010, 2030))
+    return rng.choice(book.lines("out_of_scope", f"list {name}")).text
+
+
+_DRAWERS: Mapping[str, Callable[[_Sources], Meaning | None]] = {
+    "basic_technology": _basic_technology,
+    "location_mapping": _location_mapping,
+    "capacity_filtering": _capacity_filtering,
+    "combined": _combined,
+    "fit_rate": _fit_rate,
+    "regional_calculations": _regional_calculations,
+    "aggregations": _aggregations,
+    "comparisons": _comparisons,
+    "business_queries": _business_queries,
+    OUT_OF_SCOPE: _out_of_scope,
+}
+
+
+# --- shared parts -----------------------------------------------------------------------------------------------
+
+
+def _technology(source: _Sources, several: float) -> Slot:
+    draw = say.technologies if source.maybe(several) else say.technology
+    return draw(source.rng, source.book)
+
+
+def _add_capacity(source: _Sources, slots: dict[str, Slot]) -> None:
+    """A bound, a size in words, or now and then both ("large wind over 1 MW": the stricter counts)."""
+    roll = source.rng.random()
+    if roll < 0.82:
+        slots["capacity"] = say.capacity(source.rng, source.book)
+    if roll > 0.78:
+        slots["size"] = say.size(source.rng, source.book)
+
+
+def _extra(source: _Sources, name: str) -> Slot:
+    rng, book = source.rng, source.book
+    if name in ("revenue", "regional"):
+        return _figure(book, name)
+    return {"ranking": say.ranking, "commissioned": say.commissioned, "remaining": say.remaining, "expiry": say.expiry}[
+        name
+    ](rng, book)
+
+
+def _figure(book: PhraseBook, kind: str) -> Slot:
+    return {"revenue": say.revenue, "regional": say.regional, "both": say.both_figures}[kind](book)
+
+
+def _search(source: _Sources, slots: dict[str, Slot]) -> Meaning | None:
+    ranking = slots.get("ranking")
+    if ranking is not None and (
+        (ranking.gold["sort_by"] == "revenue_desc" and "revenue" in slots)
+        # "the next 5 expiring sites expiring soon": nobody says both
+        or (ranking.gold["sort_by"] == "fit_remaining_asc" and slots.keys() & {"remaining", "expiry"})
+    ):
+        return None
+    return _meaning(source, slots, compose_search(source.rng, source.book, slots))
+
+
+def _aggregation(source: _Sources, slots: dict[str, Slot], group: float = 0.0) -> Meaning | None:
+    rng, book = source.rng, source.book
+    figure = rng.choices(tuple(_FIGURES), tuple(_FIGURES.values()))[0]
+    section = figure
+    if source.maybe(group):
+        by = say.group(rng, book)
+        if by.kind == "technology" and slots.get("technology", by).kind == "one":
+            return None
+        slots["group"] = by
+        section = f"{figure} group"
+        if source.maybe(0.4):
+            figure, section = "count", "count group"
+    text = compose_in(rng, book, "aggregation", section, slots)
+    return _meaning(source, slots, text, {"query_type": "aggregation", "aggregation": figure})
+
+
+def _comparison(source: _Sources, slots: dict[str, Slot], between: str) -> Meaning | None:
+    rng, book = source.rng, source.book
+    figure = rng.choices(("", "revenue", *_FIGURES), (24, 3, 5, 6, 3, 1, 1))[0]
+    gold: dict[str, Any] = {"query_type": "comparison"}
+    gold |= {"include_revenue": True} if figure == "revenue" else {"aggregation": figure} if figure else {}
+    text = compose_in(rng, book, "comparison", f"{between} {figure}".strip(), slots)
+    return _meaning(source, slots, text, gold)
+
+
+def _meaning(
+    source: _Sources, slots: Mapping[str, Slot], text: str, gold: Mapping[str, Any] | None = None
+) -> Meaning | None:
+    """The question with its gold; None where the constraints contradict each other."""
+    try:
+        filters = QueryFilters.parse(merge(slots.values()) | dict(gold or {}))
+    except FilterError:
+        return None
+    protected = tuple(part for slot in slots.values() for part in slot.protected)
+    return Meaning(filters.to_dict(), polite(source.rng, source.book, text), protected)
