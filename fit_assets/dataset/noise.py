@@ -19,6 +19,7 @@ _NEIGHBOURS = {key: row[max(i - 1, 0) : i] + row[i + 1 : i + 2] for row in _ROWS
 # Words of numbers and units: a slip in one of them could be another number.
 _UNTOUCHABLE = {word for number in range(100) for word in number_words(number).split("-")} | {
     *("kw", "mw", "kwp", "mwp", "kws", "meg", "megs", "megawatt", "megawatts", "kilowatt", "kilowatts"),
+    *("mega", "kilo", "watt", "watts"),
     *("half", "quarter", "quarters", "hundred", "thousand", "point", "decade", "couple"),
     *("year", "years", "month", "months", "mths"),
 }

@@ -196,7 +196,7 @@ def place(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, kind: str 
         gold = {"location": title_case(written)}
         return Slot("place", gold, forms, _names(written), kind, protected=(written,))
     one = _known_place(rng, gazetteer)
-    written = _written(rng, one)
+    written = _written(rng, gazetteer, one)
     values = _names(_with_article(rng, book, written), written)
     return Slot("place", _located(one), forms, values, kind, protected=() if len(written) > 5 else (written,))
 
@@ -210,7 +210,7 @@ def places(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, number: i
             name = title_case(text)
         else:
             one = _known_place(rng, gazetteer)
-            text = _written(rng, one)
+            text = _written(rng, gazetteer, one)
             name, text = one.name, _with_article(rng, book, text)
         if name not in [known for known, _ in chosen]:
             chosen.append((name, text))
@@ -261,11 +261,12 @@ def _place_weights(gazetteer: Gazetteer) -> list[float]:
     return cumulative
 
 
-def _written(rng: random.Random, one: Place) -> str:
-    """The canonical name or an alias, without an article of its own."""
+def _written(rng: random.Random, gazetteer: Gazetteer, one: Place) -> str:
+    """The canonical name or an alias, without an article of its own where it is known without."""
     aliases = [alias for alias in one.aliases if len(alias) > 2]
     text = rng.choice(aliases) if aliases and rng.random() < 0.35 else one.name
-    return text[4:] if text.lower().startswith("the ") else text
+    bare = text[4:] if text.lower().startswith("the ") else text
+    return bare if gazetteer.get(bare) is one else text
 
 
 def _with_article(rng: random.Random, book: PhraseBook, written: str) -> str:
@@ -329,7 +330,7 @@ def _place_with_postcode(rng: random.Random, book: PhraseBook, gazetteer: Gazett
     else:
         towns = [one for one in gazetteer.places if len(one.patterns) <= 3]
         one = rng.choice(towns)
-        name, written = one.name, _written(rng, one)
+        name, written = one.name, _written(rng, gazetteer, one)
         area = re.sub(r"[^A-Z].*", "", rng.choice(one.patterns))
     outward = area if rng.random() < 0.2 else _outward(rng, area)
     values = _names(written) | {"code": (outward, outward.lower())}
