@@ -23,6 +23,8 @@ _BEFORE_NOUN = {  # how readily a slot stands before the noun
     "expiry": 0.12,
     "intent": 0.35,
 }
+_OWN_FRAME, _SPECIAL_FRAME = 0.65, 0.4
+_LISTED = 0.22  # of the noun phrases with several parts behind the noun: "in Devon, over 5 kW and built in 2013"
 _POLITE_BEFORE, _POLITE_AFTER, _QUESTION_MARK = 0.1, 0.1, 0.55
 _QUESTION_WORDS = re.compile(
     r"(what|which|who|where|when|how|is|are|do|does|did|can|could|would|will|have|has|any|got|whats|wheres|hows)\b",
@@ -44,6 +46,8 @@ def compose_search(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
         styles.pop("notes")
     if "technology" not in slots or not all(slot.has("label") for slot in slots.values()):
         styles.pop("label")
+    if slots.keys() & {"revenue", "regional"}:
+        styles["framed"] *= 3  # "what do … earn" says it better than "… with revenue"
     style = rng.choices(tuple(styles), tuple(styles.values()))[0]
     if style == "salad":
         return _salad(rng, book, slots)
@@ -68,7 +72,7 @@ def compose_search(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
 def framed(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
     """A search in a sentence: around one of the slots ("which … expire first"), or in a general frame."""
     owners = [name for name, slot in slots.items() if slot.has("frame") and name != "group"]
-    if owners and rng.random() < 0.6:
+    if owners and rng.random() < _OWN_FRAME:
         owner = rng.choice(owners)
         others = _without(slots, owner)
         if fitting := _fitting(slots[owner].forms["frame"], others, slots[owner]):
@@ -78,7 +82,7 @@ def framed(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
         section = "single" if ranking.kind == "one" else "ranked"
         return fill(rng, book, rng.choice(_fitting(book.lines("search", section), slots)), slots)
     special = _fitting(book.lines("search", "special"), slots)
-    if special and rng.random() < 0.4:
+    if special and rng.random() < _SPECIAL_FRAME:
         return fill(rng, book, rng.choice(special), slots)
     return fill(rng, book, rng.choice(_fitting(book.lines("search", "frames"), slots)), slots)
 
@@ -142,6 +146,9 @@ def noun_phrase(rng: random.Random, book: PhraseBook, slots: Slots, singular: bo
         else:
             after.append(slot.say("post", rng))
     rng.shuffle(after)
+    if len(after) > 1 and rng.random() < _LISTED:
+        joint = rng.choice((", ", " and ", ", and "))
+        after = [", ".join(after[:-1]) + joint + after[-1]]
     if ranking is not None:
         (before.insert(0, ranking.say("pre", rng)) if ranking.has("pre") else after.append(ranking.say("post", rng)))
     if group is not None:
@@ -243,5 +250,8 @@ def _without(slots: Slots, *names: str) -> dict[str, Slot]:
 
 
 def _tidy(text: str) -> str:
+    """Single spaces, none before a comma, no joint left over at the end, "an" before a vowel."""
     text = re.sub(r"\s+([,.?;:!])(?=\s|$)", r"\1", " ".join(text.split()))
-    return re.sub(r"([,:;-])\s*,", r"\1", text)
+    text = re.sub(r"([,:;.-])\s*,", r"\1", text)
+    text = re.sub(r"\b([Aa]) (?=[aeio]|A[DN])", r"\1n ", text)
+    return re.sub(r"[\s,;:/|@+>&-]+$", "", text)

@@ -185,6 +185,7 @@ def _in_digits(text: str) -> str:
         lambda match: f"{_NUMBER_WORDS[match[1]]}.{_NUMBER_WORDS[match[2]]}",
         text,
     )
+    text = re.sub(r"\b(\d+) point (\d+)", r"\1.\2", text)
     text = re.sub(r"\bthree[ -]quarters of an? ", "0.75 ", text)
     text = re.sub(r"\b(?:a )?quarter (?:of )?(?:an? )?", "0.25 ", text)
     text = re.sub(rf"\b(?:a )?half (?:of )?(?:an? )?(?={_MW})", "0.5 ", text)

@@ -10,6 +10,23 @@ _ONES = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_KILOWATT_SHAPES = (
+    *(
+        "{}kW",
+        "{}kW",
+        "{}kW",
+        "{} kW",
+        "{} kW",
+        "{}kw",
+        "{}kw",
+        "{} kw",
+        "{} KW",
+        "{}KW",
+        "{} kilowatts",
+        "{} kilowatts",
+    ),
+    *("{} kilowatts", "{} kilowatts", "{}kWp", "{} kws", "{} kilowatt", "{}-kW", "{} Kw"),
+)
 _FRACTIONS_OF_MW = {
     250: ("a quarter of a megawatt", "quarter of a megawatt", "a quarter megawatt", "quarter of a MW"),
     500: ("half a megawatt", "half a MW", "half a meg", "half a megawatt", "half MW"),
@@ -43,11 +60,7 @@ def digits(number: float) -> tuple[str, ...]:
 
 def kilowatts(kw: float) -> list[str]:
     """Ways to write a capacity in kW."""
-    ways = [
-        shape.format(number)
-        for number in digits(kw)
-        for shape in ("{}kW", "{} kW", "{}kw", "{} kw", "{}kW", "{} KW", "{}KW", "{} kilowatts", "{}kWp", "{} kws")
-    ]
+    ways = [shape.format(number) for number in digits(kw) for shape in _KILOWATT_SHAPES]
     if float(kw).is_integer() and kw <= 900 and (kw <= 20 or kw % 10 == 0):
         ways.append(f"{number_words(int(kw))} kilowatts")
         ways.append(f"{number_words(int(kw))} kW")
@@ -78,6 +91,8 @@ def megawatts(kw: float) -> list[str]:
     if mw < 1:
         ways.append(f"{plain(mw).removeprefix('0')}MW")
     ways += _FRACTIONS_OF_MW.get(int(kw), ())
+    if not mw.is_integer():
+        ways.append(f"{plain(mw).replace('.', ' point ')} megawatts")
     whole, part = divmod(kw, 1000)
     if part == 0 and 2 <= whole <= 20:
         ways += [f"{number_words(int(whole))} megawatts", f"{number_words(int(whole))} megs", f"{plain(mw)}.0 MW"]
