@@ -4,7 +4,7 @@ Training, merging, conversion and registration are real; answers come from the r
 two training steps teach nothing. What gates do with a model that knows nothing is tested with its own answers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,18 @@ import dagster as dg
 import pytest
 
 from fit_assets.definitions import defs
-from fit_assets.defs import evaluations, layout, release
+from fit_assets.defs import evaluations, layout, packaging, release
 from fit_assets.evaluation import thresholds, versions
 from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
 from fit_assets.serving.feedback import add_feedback
 from fit_assets.training import presets
 from fit_assets_tests.test_definitions import ASSETS, BLOCKING
+from fit_assets_tests.tiny_models import tiny_model
 
 QUESTIONS = 40
 CONFIG: dict[str, Any] = {
     "ops": {
-        "lora_adapter": {
-            "config": {"max_steps": 2, "evaluations": 1, "batch_size": 2, "rank": 4, "alpha": 8, "max_length": 4096}
-        },
+        "lora_adapter": {"config": {"epochs": 0.01, "evaluations": 1, "rank": 4, "alpha": 8, "max_length": 4096}},
         "ab_report": {"config": {"questions": 60}},
     }
 }
@@ -60,7 +59,7 @@ class Graph:
 
 @pytest.fixture(scope="module")
 def graph(
-    tmp_path_factory: pytest.TempPathFactory, tiny_hf: Callable[[str], Path], toolchain: Path
+    tmp_path_factory: pytest.TempPathFactory, toolchain: Path
 ) -> Iterator[tuple[Graph, dg.ExecuteInProcessResult]]:
     tiny = presets.Preset(
         name="tiny",
@@ -75,7 +74,7 @@ def graph(
         (var / "toolchain").symlink_to(toolchain.parent)
         patch.setenv("FIT_ASSETS_VAR", str(var))
         patch.setenv("FIT_ASSETS_PRESET", "tiny")
-        patch.setenv("FIT_ASSETS_BASE_MODEL", str(tiny_hf("mistral")))
+        patch.setenv("FIT_ASSETS_BASE_MODEL", str(tiny_model(tmp_path_factory.mktemp("tiny"), "mistral")))
         patch.setenv("FIT_ASSETS_AS_OF", "2026-01-01")
         patch.setenv("OLLAMA_HOST", "127.0.0.1:9")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -84,7 +83,7 @@ def graph(
         patch.setattr(adapter_parser, "AdapterParser", RulesInPlaceOfModel)
         patch.setattr(gguf_parser, "GgufParser", RulesInPlaceOfModel)
         few = evaluations.split_questions
-        for module in (evaluations, release):
+        for module in (evaluations, packaging, release):
             patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
         graph = Graph(instance, patch)
         yield graph, graph.run()

@@ -132,8 +132,9 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     def plain(value: Any) -> str | int | float | bool | None:
         return value if isinstance(value, str | int | float | bool | None) else json.dumps(value, default=str)
 
-    records = [dg.TableRecord({key: plain(value) for key, value in row.items()}) for row in rows]
-    columns = [dg.TableColumn(key, "string") for key in (rows[0] if rows else {})]
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    records = [dg.TableRecord({name: plain(row.get(name)) for name in names}) for row in rows]
+    columns = [dg.TableColumn(name, "string") for name in names]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 

@@ -113,7 +113,6 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
 def training_examples_rules(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """The mission's five data rules."""
     from fit_assets.dataset.rules import RULES as rules
-    from fit_assets.dataset.rules import summary
 
     digest = upstream(layout.dataset("training_examples"), "training_examples").digest
     examples = read_raw(layout.dataset("training_examples"))
@@ -127,7 +126,9 @@ def training_examples_rules(context: dg.AssetCheckExecutionContext) -> Iterator[
             + "".join(f"; line {v.index + 1}: {v.message}" for v in violations[:1]),
             digest=digest,
             blocking=True,
-            violations=table_of(summary(violations)),
+            violations=table_of(
+                [{"line": v.index + 1, "question": examples[v.index].q, "mend": v.message} for v in violations[:20]]
+            ),
         )
 
 
@@ -220,7 +221,8 @@ def splits(context: dg.AssetExecutionContext, config: SplitConfig) -> Iterator[d
 @dg.asset_check(asset="train_split", additional_deps=["validation_split", "test_split"], blocking=True)
 def no_leakage() -> dg.AssetCheckResult:
     """No question, no near copy of one, and no combination of the test split stands in another split."""
-    from fit_assets.dataset.splits import OUT_OF_SCOPE, find_leaks
+    from fit_assets.dataset.generator import OUT_OF_SCOPE
+    from fit_assets.dataset.splits import find_leaks
 
     parts = {name: read_raw(layout.dataset(name)) for name in SPLITS}
     leaks = [
@@ -245,7 +247,7 @@ def no_leakage() -> dg.AssetCheckResult:
 @dg.asset_check(asset="train_split", additional_deps=["validation_split", "test_split"], blocking=True)
 def split_counts() -> dg.AssetCheckResult:
     """Train, validation and test have exactly 80, 10 and 10 per cent of the examples, in and out of scope."""
-    from fit_assets.dataset.splits import OUT_OF_SCOPE
+    from fit_assets.dataset.generator import OUT_OF_SCOPE
 
     counts = {
         name: Counter(example.category == OUT_OF_SCOPE for example in read_raw(layout.dataset(name))) for name in SPLITS

@@ -107,7 +107,8 @@ def test_a_torn_verdict_does_not_count(var: Path) -> None:
 
 
 def test_tables_show_what_is_no_plain_value_as_json() -> None:
-    table = common.table_of([{"q": "wind", "gold": {"technology": "Wind"}, "n": None}])
-    record = table.records[0].data
-    assert json.loads(str(record["gold"])) == {"technology": "Wind"}
-    assert record["n"] is None
+    table = common.table_of([{"q": "wind", "gold": {"technology": "Wind"}}, {"q": "hydro", "n": 2}])
+    first, second = (record.data for record in table.records)
+    assert json.loads(str(first["gold"])) == {"technology": "Wind"}
+    assert first["n"] is None
+    assert second == {"q": "hydro", "gold": None, "n": 2}
