@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fit_assets.dataset import generator
 from fit_assets.definitions import defs
 from fit_assets.defs import evaluations, layout, packaging, release
 from fit_assets.evaluation import thresholds, versions
@@ -24,7 +25,8 @@ from fit_assets_tests.tiny_models import tiny_model
 QUESTIONS = 40
 CONFIG: dict[str, Any] = {
     "ops": {
-        "lora_adapter": {"config": {"epochs": 0.01, "evaluations": 1, "rank": 4, "alpha": 8, "max_length": 4096}},
+        "training_examples": {"config": {"size": 450}},
+        "lora_adapter": {"config": {"epochs": 0.1, "evaluations": 1, "rank": 4, "alpha": 8, "max_length": 4096}},
         "ab_report": {"config": {"questions": 60}},
     }
 }
@@ -82,6 +84,9 @@ def graph(
         patch.setattr(thresholds, "RELEASE_PARSING_ACCURACY", thresholds.Target(0.0, strict=False))
         patch.setattr(adapter_parser, "AdapterParser", RulesInPlaceOfModel)
         patch.setattr(gguf_parser, "GgufParser", RulesInPlaceOfModel)
+        # A tenth of the examples: the same categories in the same shares.
+        patch.setattr(generator, "CATEGORIES", {name: count // 10 for name, count in generator.CATEGORIES.items()})
+        patch.setattr(generator, "DEFAULT_SIZE", 450)
         few = evaluations.split_questions
         for module in (evaluations, packaging, release):
             patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
