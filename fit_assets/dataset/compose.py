@@ -33,6 +33,8 @@ _QUESTION_WORDS = re.compile(
 
 Slots = Mapping[str, Slot]
 
+_WHOLES = frozenset(("np", "one", "rest"))
+
 
 def compose_search(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
     """A question that lists installations."""
@@ -103,7 +105,7 @@ def compose_in(rng: random.Random, book: PhraseBook, file: str, section: str, sl
         if fitting := _fitting(book.lines(file, section), rest):
             return _afterthoughts(rng, fill(rng, book, rng.choice(fitting), rest), [slots[last]], (", ", " - ", " "))
     fitting = _fitting(book.lines(file, section), slots)
-    special = [phrase for phrase in fitting if any("." in name for name in phrase.names)]
+    special = [phrase for phrase in fitting if phrase.slots]
     if special and rng.random() < 0.3:
         fitting = special
     return fill(rng, book, rng.choice(fitting), slots)
@@ -228,19 +230,17 @@ def _posts(rng: random.Random, slots: list[Slot]) -> str:
 def _fitting(phrases: Sequence[Phrase], slots: Slots, owner: Slot | None = None) -> list[Phrase]:
     """Frames that can say exactly these slots; ``{rest}`` cannot say a technology or a ranking."""
     fitting = []
+    known: dict[tuple[str, str], bool] = {}
+    own = owner.values.keys() if owner else ()
     for phrase in phrases:
-        wanted = [name.split(".") for name in phrase.names if "." in name]
-        if not all(slot in slots and slots[slot].has(form) for slot, form in wanted):
+        for slot, form in phrase.slots:
+            if (slot, form) not in known:
+                known[slot, form] = slot in slots and slots[slot].has(form)
+        if not all(known[pair] for pair in phrase.slots) or not phrase.values <= _WHOLES | set(own):
             continue
-        plain = {name for name in phrase.names if "." not in name} - {"np", "one", "rest"}
-        if plain and not (owner and plain <= owner.values.keys()):
-            continue
-        left = slots.keys() - {slot for slot, _ in wanted}
-        if (
-            phrase.names & {"np", "one"}
-            or not left
-            or ("rest" in phrase.names and not left & {"technology", "ranking"})
-        ):
+        left = slots.keys() - {slot for slot, _ in phrase.slots}
+        in_rest = "rest" in phrase.values and not left & {"technology", "ranking"}
+        if phrase.values & {"np", "one"} or in_rest or not left:
             fitting.append(phrase)
     return fitting
 

@@ -15,6 +15,7 @@ from typing import Any
 from fit_assets.dataset import slots as say
 from fit_assets.dataset.compose import compose_in, compose_search, polite
 from fit_assets.dataset.examples import Example
+from fit_assets.dataset.near_copies import NearCopyIndex
 from fit_assets.dataset.noise import NoiseConfig, add_noise
 from fit_assets.dataset.phrases import PhraseBook, choose, load_phrases, names_in
 from fit_assets.dataset.slots import Slot, merge
@@ -99,12 +100,36 @@ def generate(config: GeneratorConfig | None = None) -> list[Example]:
     config = config or GeneratorConfig()
     world = _World(load_phrases(), load_gazetteer())
     many = round(config.size * _OUT_OF_SCOPE_SHARE) if config.out_of_scope is None else config.out_of_scope
-    seen: set[str] = set()
+    seen = _Seen()
     return [
         _example(config, world, category, index, seen)
         for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items()
         for index in range(count)
     ]
+
+
+class _Seen:
+    """The questions so far: none may come again, nor nearly again with a gold object of another shape.
+
+    Near copies with the same shape are wanted (one meaning, many wordings) and stay in one split together.
+    """
+
+    def __init__(self) -> None:
+        self._questions: set[str] = set()
+        self._index = NearCopyIndex()
+        self._combinations: list[str] = []
+
+    def take(self, example: Example) -> bool:
+        """Keep the example, unless one like it is there."""
+        key = normalise_question(example.q)
+        if key in self._questions:
+            return False
+        if any(self._combinations[number] != example.combination for number, _ in self._index.near(example.q)):
+            return False
+        self._questions.add(key)
+        self._index.add(example.q)
+        self._combinations.append(example.combination)
+        return True
 
 
 class _World:
@@ -122,7 +147,7 @@ class _World:
         return {match.place.name for match in self.gazetteer.find(text)} <= named
 
 
-def _example(config: GeneratorConfig, world: _World, category: str, index: int, seen: set[str]) -> Example:
+def _example(config: GeneratorConfig, world: _World, category: str, index: int, seen: _Seen) -> Example:
     rng = random.Random(f"{config.seed}:{category}:{index}")
     source = _Sources(rng, world.book, world.gazetteer)
     for _ in range(_ATTEMPTS):
@@ -137,11 +162,9 @@ def _example(config: GeneratorConfig, world: _World, category: str, index: int, 
             known_words=world.words,
             keeps_meaning=partial(world.keeps_places, meaning),
         )
-        key = normalise_question(question)
-        if len(key) < 2 or len(key) >= MAX_QUESTION_CHARS or key in seen:
-            continue
-        seen.add(key)
-        return Example.of(question, meaning.gold, category)
+        example = Example.of(question, meaning.gold, category)
+        if 2 <= len(normalise_question(question)) < MAX_QUESTION_CHARS and seen.take(example):
+            return example
     raise GeneratorError(f"{category}: no new question in {_ATTEMPTS} attempts; add phrases or ask for a smaller size")
 
 

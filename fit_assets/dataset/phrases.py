@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from fit_assets import settings
@@ -30,10 +30,21 @@ class PhraseError(ValueError):
 
 @dataclass(frozen=True)
 class Phrase:
-    """One line of a phrase file and the names that it needs filled in."""
+    """One line of a phrase file and the names that it needs filled in: values, and ``slot.form`` pairs."""
 
     text: str
     names: frozenset[str]
+
+    @cached_property
+    def slots(self) -> tuple[tuple[str, str], ...]:
+        """The (slot, form) pairs among the names."""
+        pairs = (name.partition(".") for name in sorted(self.names) if "." in name)
+        return tuple((slot, form) for slot, _, form in pairs)
+
+    @cached_property
+    def values(self) -> frozenset[str]:
+        """The names that are not pairs."""
+        return frozenset(name for name in self.names if "." not in name)
 
 
 @dataclass(frozen=True)

@@ -3,38 +3,26 @@
 The test split takes whole *combinations* (the shape of a gold object without its numbers, years and ids), so
 that training and validation never see them. Questions that are near copies of each other stay on one side:
 they are tied together first, and only whole bundles are dealt out, so no repair is needed afterwards.
-Out-of-scope questions have one combination in common; they are split 80/10/10 on top, near copies together.
+Out-of-scope questions have one combination in common; they are split by the same tenths on top.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from rapidfuzz import fuzz, process, utils
 
 from fit_assets.dataset.examples import Example
 from fit_assets.dataset.generator import OUT_OF_SCOPE
+from fit_assets.dataset.near_copies import is_near_copy, near_pairs
 from fit_assets.training.prompt import normalise_question
 
+__all__ = ["Leak", "SplitError", "Splits", "find_leaks", "find_shared_combinations", "is_near_copy", "split"]
+
 TEST_SHARE = VALIDATION_SHARE = 0.1
-
-# Two questions are near copies from this similarity on (0 to 100: indel ratio of their sorted words). Below it
-# two short questions differ in a word that carries meaning: "wind in devon", "hydro in devon".
-NEAR_COPY_RATIO = 90.0
-
-_STOP_WORDS = frozenset(
-    (
-        *("a", "an", "all", "and", "any", "are", "at", "be", "can", "could", "did", "do", "does", "for", "from", "get"),
-        *("give", "got", "has", "have", "hey", "hi", "i", "im", "in", "is", "it", "its", "just", "list", "me", "my"),
-        *("need", "now", "of", "ok", "okay", "on", "our", "please", "pls", "plz", "right", "see", "show", "so", "some"),
-        *("tell", "thanks", "that", "the", "there", "these", "they", "this", "those", "to", "um", "us", "want", "we"),
-        *("what", "whats", "which", "who", "will", "with", "would", "you", "your"),
-    )
-)
+# A bundle above this share of a split is what a model must learn at all: it stays in train.
+_LARGEST_BUNDLE = 1 / 50
 
 
 class SplitError(ValueError):
@@ -64,44 +52,33 @@ def split(examples: Sequence[Example], seed: int = 17) -> Splits:
     """Deal the examples out: of N in-scope ones N/10 are test, N/10 validation, the rest train.
 
     Test takes each category's share from combinations that occur nowhere else; the common combinations, which
-    a model must learn at all, stay in train. Validation has the mix of complexities and categories of train.
+    a model must learn at all, stay in train. Validation has train's mix of complexities and categories.
 
     Raises:
         SplitError: too few different combinations or questions.
     """
     rng = random.Random(f"{seed}:split")
-    inside = [example for example in examples if example.category != OUT_OF_SCOPE]
-    outside = [example for example in examples if example.category == OUT_OF_SCOPE]
-    copies = _copies([example.q for example in inside])
+    pairs = near_pairs([example.q for example in examples])
+    combinations = [None if example.category == OUT_OF_SCOPE else example.combination for example in examples]
+    everything = list(range(len(examples)))
 
-    test = _deal_test(inside, copies, rng)
-    rest = [index for index in range(len(inside)) if index not in test]
-    # A near copy of a test question is in test too (its whole bundle is); ties among the rest matter here.
-    validation = _deal(
-        inside,
-        _bundles(rest, copies, [None] * len(inside)),
-        _shares([(inside[index].complexity, inside[index].category) for index in rest], _tenth(len(inside))),
-        lambda example: (example.complexity, example.category),
-        rng,
-        "validation",
-    )
-    outside_copies = _copies([example.q for example in outside])
-    outside_test, outside_validation = _deal_outside(outside, outside_copies, rng)
+    labels: list[Hashable] = [example.category for example in examples]
+    test = _deal(_bundles(everything, pairs, combinations), labels, _shares(labels, examples, TEST_SHARE), rng, "test")
 
-    def gather(chosen: set[int], chosen_outside: set[int]) -> list[Example]:
-        part = [inside[index] for index in sorted(chosen)] + [outside[index] for index in sorted(chosen_outside)]
+    # A near copy of a test question is in test as well: what is left is tied only among itself.
+    rest = [index for index in everything if index not in test]
+    labels = [(example.complexity, example.category) for example in examples]
+    wanted = _shares([labels[index] for index in rest], examples, VALIDATION_SHARE)
+    validation = _deal(_bundles(rest, pairs, [None] * len(examples)), labels, wanted, rng, "validation")
+
+    def gather(chosen: Iterable[int]) -> list[Example]:
+        part = [examples[index] for index in chosen]
         rng.shuffle(part)
         return part
 
-    train = set(rest) - validation
-    outside_train = set(range(len(outside))) - outside_test - outside_validation
-    return Splits(gather(train, outside_train), gather(validation, outside_validation), gather(test, outside_test))
-
-
-def is_near_copy(first: str, second: str) -> bool:
-    """Whether two questions say the same in (nearly) the same words: numbers count as words, order does not."""
-    a, b = _sorted_words(first), _sorted_words(second)
-    return _content(first) == _content(second) or fuzz.ratio(a, b) >= NEAR_COPY_RATIO
+    return Splits(
+        gather(index for index in rest if index not in validation), gather(sorted(validation)), gather(sorted(test))
+    )
 
 
 def find_leaks(first: Iterable[Example | str], second: Iterable[Example | str]) -> list[Leak]:
@@ -109,11 +86,10 @@ def find_leaks(first: Iterable[Example | str], second: Iterable[Example | str]) 
     left, right = ([item.q if isinstance(item, Example) else item for item in part] for part in (first, second))
     texts = [*left, *right]
     leaks = []
-    for one, other, similarity in _near_pairs(texts):
-        if (one < len(left)) != (other < len(left)):
-            a, b = sorted((one, other))
-            same = normalise_question(texts[a]) == normalise_question(texts[b])
-            leaks.append(Leak(texts[a], texts[b], "identical" if same else "near copy", similarity))
+    for one, other, similarity in near_pairs(texts):
+        if one < len(left) <= other:
+            same = normalise_question(texts[one]) == normalise_question(texts[other])
+            leaks.append(Leak(texts[one], texts[other], "identical" if same else "near copy", similarity))
     return sorted(leaks, key=lambda leak: (leak.reason != "identical", -leak.similarity, leak.first, leak.second))
 
 
@@ -125,152 +101,78 @@ def find_shared_combinations(first: Iterable[Example], second: Iterable[Example]
     return sorted(left & right)
 
 
-# --- dealing ----------------------------------------------------------------------------------------------------
-
-
-def _deal_test(examples: Sequence[Example], copies: Sequence[int], rng: random.Random) -> set[int]:
-    """Whole combinations, with every near copy's combination, until each category has its share."""
-    bundles = _bundles(range(len(examples)), copies, [example.combination for example in examples])
-    wanted = _shares([example.category for example in examples], _tenth(len(examples)))
-    return _deal(examples, bundles, wanted, lambda example: example.category, rng, "test")
-
-
-def _deal_outside(examples: Sequence[Example], copies: Sequence[int], rng: random.Random) -> tuple[set[int], set[int]]:
-    many = _tenth(len(examples))
-    everything = range(len(examples))
-    test = _deal(
-        examples, _bundles(everything, copies, [None] * len(examples)), {OUT_OF_SCOPE: many}, _category, rng, "test"
-    )
-    rest = [index for index in everything if index not in test]
-    bundles = _bundles(rest, copies, [None] * len(examples))
-    return test, _deal(examples, bundles, {OUT_OF_SCOPE: many}, _category, rng, "validation")
-
-
 def _deal(
-    examples: Sequence[Example],
-    bundles: list[list[int]],
-    wanted: dict[Hashable, int],
-    label: object,
-    rng: random.Random,
-    name: str,
+    bundles: list[list[int]], labels: Sequence[Hashable], wanted: Mapping[Hashable, int], rng: random.Random, name: str
 ) -> set[int]:
     """Take whole bundles at random until every label has exactly the wanted number."""
-    assert callable(label)
-    need = Counter(wanted)
-    # A bundle that is a big part of its label is what the model must learn: it stays in train.
-    largest = max(1, sum(wanted.values()) // 50)
+    largest = max(1, int(sum(wanted.values()) * _LARGEST_BUNDLE))
     able = [bundle for bundle in bundles if len(bundle) <= largest]
     rng.shuffle(able)
-    able.sort(key=lambda bundle: len(bundle) == 1)  # the single ones last: they fill what is left exactly
-    half = {key: max(1, value // 2) for key, value in need.items()}
+    several, single = ([bundle for bundle in able if (len(bundle) > 1) is many] for many in (True, False))
+    # Bundles of several leave room for up to half of a label: the single ones fill it to the exact number.
+    singles = Counter(labels[bundle[0]] for bundle in single)
+    room = {label: min(number // 2, singles[label]) for label, number in wanted.items()}
+    need = Counter(wanted)
     chosen: set[int] = set()
-    for bundle in able:
-        labels = Counter(label(examples[index]) for index in bundle)
-        single = len(bundle) == 1
-        if all(need[key] >= many and (single or need[key] > half[key]) for key, many in labels.items()):
-            chosen.update(bundle)
-            need -= labels
-    if sum(need.values()):
-        missing = ", ".join(f"{count} of {key}" for key, count in sorted(need.items(), key=str))
+    for turn, keep in ((several, room), (single, {}), (several, {})):
+        for bundle in turn:
+            takes = Counter(labels[index] for index in bundle)
+            if chosen.isdisjoint(bundle) and all(need[key] - many >= keep.get(key, 0) for key, many in takes.items()):
+                chosen.update(bundle)
+                need -= takes
+    if need:
+        missing = ", ".join(f"{number} of {label}" for label, number in sorted(need.items(), key=str))
         raise SplitError(
             f"{name}: {missing} missing, the examples are too much alike; "
-            "add phrases to data/phrases or generate more examples"
+            "add phrases to data/phrases or generate other examples"
         )
     return chosen
 
 
-def _category(example: Example) -> str:
-    return example.category
+def _shares(labels: Sequence[Hashable], examples: Sequence[Example], share: float) -> dict[Hashable, int]:
+    """The share of the in-scope and of the out-of-scope examples, dealt to their labels by largest remainder."""
+    outside = sum(example.category == OUT_OF_SCOPE for example in examples)
+
+    def is_outside(label: Hashable) -> bool:
+        return label == OUT_OF_SCOPE or (isinstance(label, tuple) and OUT_OF_SCOPE in label)
+
+    shares: dict[Hashable, int] = {}
+    for belongs, number in ((is_outside, outside), (lambda label: not is_outside(label), len(examples) - outside)):
+        shares |= _largest_remainder(Counter(filter(belongs, labels)), round(number * share))
+    return shares
 
 
-def _tenth(number: int) -> int:
-    return round(number * TEST_SHARE)
-
-
-def _shares(labels: Sequence[Hashable], total: int) -> dict[Hashable, int]:
-    """``total`` dealt to the labels in proportion to how often they occur (largest remainder)."""
-    counts = Counter(labels)
-    exact = {label: total * count / len(labels) for label, count in sorted(counts.items(), key=str)}
+def _largest_remainder(counts: Mapping[Hashable, int], total: int) -> dict[Hashable, int]:
+    if not counts:
+        return {}
+    everything = sum(counts.values())
+    exact = {label: total * count / everything for label, count in sorted(counts.items(), key=str)}
     shares = {label: int(value) for label, value in exact.items()}
     for label in sorted(exact, key=lambda label: shares[label] - exact[label])[: total - sum(shares.values())]:
         shares[label] += 1
     return shares
 
 
-def _bundles(indices: Iterable[int], copies: Sequence[int], tied: Sequence[str | None]) -> list[list[int]]:
-    """Indices that must stay together: near copies of each other, and those with the same ``tied`` value."""
-    indices = list(indices)
-    parents: dict[Hashable, Hashable] = {}
+def _bundles(
+    indices: Sequence[int], pairs: Iterable[tuple[int, int, float]], tied: Sequence[str | None]
+) -> list[list[int]]:
+    """Indices that must stay together: chains of near copies, and those with the same ``tied`` value."""
+    parents = {index: index for index in indices}
 
-    def root(node: Hashable) -> Hashable:
-        parents.setdefault(node, node)
-        while parents[node] != node:
-            parents[node] = parents[parents[node]]
-            node = parents[node]
-        return node
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
 
+    first_with: dict[str, int] = {}
     for index in indices:
-        parents[root(index)] = root(("copies", copies[index]))
-        if tied[index] is not None:
-            parents[root(index)] = root(("tied", tied[index]))
+        if (value := tied[index]) is not None:
+            parents[root(index)] = root(first_with.setdefault(value, index))
+    for one, other, _ in pairs:
+        if one in parents and other in parents:
+            parents[root(one)] = root(other)
     bundles = defaultdict(list)
     for index in indices:
         bundles[root(index)].append(index)
     return list(bundles.values())
-
-
-# --- near copies ------------------------------------------------------------------------------------------------
-
-
-def _copies(questions: Sequence[str]) -> list[int]:
-    """For each question the number of its family of near copies (the chain of them, not only the pair)."""
-    family = list(range(len(questions)))
-
-    def root(index: int) -> int:
-        while family[index] != index:
-            family[index] = family[family[index]]
-            index = family[index]
-        return index
-
-    for one, other, _ in _near_pairs(questions):
-        family[root(one)] = root(other)
-    return [root(index) for index in range(len(questions))]
-
-
-def _near_pairs(questions: Sequence[str]) -> list[tuple[int, int, float]]:
-    """All pairs of near copies: positions and similarity (100 for the same content words)."""
-    words = [_sorted_words(question) for question in questions]
-    pairs: dict[tuple[int, int], float] = {}
-    by_length = sorted(range(len(words)), key=lambda index: len(words[index]))
-    lengths = [len(words[index]) for index in by_length]
-    texts = [words[index] for index in by_length]
-    end = 0
-    # The indel ratio of texts of lengths m <= n is at most 200 m / (m + n): only near lengths are compared.
-    for position, text in enumerate(texts):
-        reach = lengths[position] * (200 / NEAR_COPY_RATIO - 1)
-        end = max(end, position + 1)
-        while end < len(texts) and lengths[end] <= reach:
-            end += 1
-        for _, similarity, offset in process.extract_iter(
-            text, texts[position + 1 : end], scorer=fuzz.ratio, score_cutoff=NEAR_COPY_RATIO
-        ):
-            one, other = sorted((by_length[position], by_length[position + 1 + offset]))
-            pairs[one, other] = similarity
-    same_content = defaultdict(list)
-    for index, question in enumerate(questions):
-        same_content[_content(question)].append(index)
-    for group in same_content.values():
-        for number, one in enumerate(group):
-            for other in group[number + 1 :]:
-                pairs[one, other] = 100.0
-    return [(one, other, similarity) for (one, other), similarity in sorted(pairs.items())]
-
-
-def _sorted_words(question: str) -> str:
-    return " ".join(sorted(utils.default_process(normalise_question(question)).split()))
-
-
-def _content(question: str) -> tuple[str, ...]:
-    """The words that carry meaning, sorted; all of them where none does."""
-    words = re.findall(r"[a-z0-9.<>]+", normalise_question(question).replace("'", ""))
-    return tuple(sorted(word.strip(".") for word in words if word.strip(".") not in _STOP_WORDS)) or tuple(words)

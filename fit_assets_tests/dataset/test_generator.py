@@ -5,18 +5,13 @@ from collections import Counter
 
 import pytest
 
-from fit_assets.dataset.examples import Example, ExampleError, complexity_of, read_jsonl, write_jsonl
+from fit_assets.dataset.examples import ExampleError, complexity_of, read_jsonl, write_jsonl
 from fit_assets.dataset.generator import CATEGORIES, GeneratorConfig, GeneratorError, generate, quotas
 from fit_assets.dataset.noise import NoiseConfig
 from fit_assets.dataset.rules import check_rules, describe
 from fit_assets.filters import FILTER_KEYS, QueryFilters, canonical_text
 from fit_assets.places import fill_patterns, load_gazetteer
 from fit_assets.training.prompt import normalise_question
-
-
-@pytest.fixture(scope="module")
-def examples() -> list[Example]:
-    return generate(GeneratorConfig())
 
 
 def test_quotas_are_exact(examples):

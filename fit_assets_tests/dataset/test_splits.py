@@ -16,11 +16,6 @@ from fit_assets.dataset.splits import (
 
 
 @pytest.fixture(scope="module")
-def examples() -> list[Example]:
-    return generate(GeneratorConfig())
-
-
-@pytest.fixture(scope="module")
 def splits(examples):
     return split(examples)
 
