@@ -27,6 +27,7 @@ from fit_assets.evaluation.metrics import (
 )
 from fit_assets.filters import FilterError, QueryFilters, canonical_text
 from fit_assets.parsing.base import Parser, ParseResult
+from fit_assets.parsing.ground import ungrounded
 from fit_assets.places import fill_patterns
 
 _BATCH = 16
@@ -177,14 +178,14 @@ class Report:
 def load_questions(path: Path) -> list[Question]:
     """Read questions: one JSON object a line with ``q`` and ``gold``.
 
-    ``category``, ``complexity``, ``combination`` and ``tags`` (a text or a list) may stand beside. Where gold has
-    a ``location`` but no ``postcode_patterns``, they are filled from the gazetteer.
+    ``category``, ``complexity``, ``combination`` and ``tags`` (or ``slice``; a text or a list) may stand
+    beside. Where gold has a ``location`` but no ``postcode_patterns``, they are filled from the gazetteer.
 
     Raises:
         QuestionsError: no such file, no questions in it, or a line that is not as above.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise QuestionsError(f"{path}: cannot be read as UTF-8 text ({error}); name a JSONL file") from error
     questions = [_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -221,8 +222,6 @@ def evaluate_parser(
 
 
 def _prediction(question: Question, answer: ParseResult, comparer: AnswerComparer) -> Prediction:
-    from fit_assets.parsing.ground import ungrounded
-
     return Prediction(
         question=question.q,
         gold=question.gold,
@@ -235,7 +234,7 @@ def _prediction(question: Question, answer: ParseResult, comparer: AnswerCompare
         complexity=question.complexity,
         tags=question.tags,
         same_answer=comparer.same(question.gold, answer.filters),
-        ungrounded=None if answer.filters is None else tuple(map(str, ungrounded(question.q, answer.filters))),
+        ungrounded=None if answer.filters is None else tuple(ungrounded(question.q, answer.filters)),
     )
 
 
@@ -253,7 +252,7 @@ def _question(path: Path, number: int, line: str) -> Question:
         gold = fill_patterns(QueryFilters.parse(content["gold"]))
     except FilterError as error:
         raise QuestionsError(f"{where}: gold breaks the contract: {error}") from error
-    tags = content.get("tags") or ()
+    tags = content.get("tags") or content.get("slice") or ()
     return Question(
         q=content["q"],
         gold=gold,

@@ -10,7 +10,7 @@ from typing import Any
 from fit_assets import settings
 from fit_assets.filters import QueryFilters
 
-Table = tuple[list[str], list[dict[str, Any]]]
+Table = tuple[list[str], list[tuple[Any, ...]]]
 
 # Whole results that are kept at a time; a plain search may bring tens of thousands of rows.
 _KEPT_RESULTS = 8
@@ -21,14 +21,12 @@ class AnswerComparer:
 
     The answers are the same when the prediction's rows carry every column of gold's and agree on them: in gold's
     order where gold asks for a ranking, in any order otherwise. Columns that only the prediction shows do
-    not count. Without a warehouse nothing is measured (None).
+    not count. Without a warehouse, or with one that is not complete, nothing is measured (None).
     """
 
     def __init__(self, run: Callable[[QueryFilters], Table] | None = None, *, as_of: date | None = None) -> None:
-        """``run`` turns filters into columns and rows; by default the reference room, if there is a warehouse."""
-        if run is None and settings.warehouse_path().exists():
-            run = _reference_run(as_of or settings.as_of())
-        self._run = run
+        """``run`` turns filters into columns and rows; by default the reference room, if its tables are there."""
+        self._run = run or _reference_run(as_of or settings.as_of())
         self._verdicts: dict[tuple[str, str], bool] = {}
         self._results: OrderedDict[str, Table] = OrderedDict()
 
@@ -44,39 +42,55 @@ class AnswerComparer:
             return False
         pair = gold.canonical(), predicted.canonical()
         if pair not in self._verdicts:
-            self._verdicts[pair] = _same_rows(self._result(gold), self._result(predicted), ordered=bool(gold.sort_by))
+            tables = self._result(self._run, gold), self._result(self._run, predicted)
+            self._verdicts[pair] = _same_rows(*tables, ordered=gold.sort_by is not None)
         return self._verdicts[pair]
 
-    def _result(self, filters: QueryFilters) -> Table:
+    def _result(self, run: Callable[[QueryFilters], Table], filters: QueryFilters) -> Table:
         key = filters.canonical()
         if key not in self._results:
-            assert self._run is not None
-            self._results[key] = self._run(filters)
+            self._results[key] = run(filters)
             if len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
         self._results.move_to_end(key)
         return self._results[key]
 
 
-def _reference_run(as_of: date) -> Callable[[QueryFilters], Table]:
-    from fit_assets.reference.answer import answer  # duckdb: not for those who only score
+def _reference_run(as_of: date) -> Callable[[QueryFilters], Table] | None:
+    """Runs filters on the warehouse, opened for each of them: an open one would keep writers out."""
+    if not settings.warehouse_path().exists():
+        return None
+    from fit_assets.reference.query import to_sql
+    from fit_assets.reference.warehouse import ASSET_OF_TABLE, connect
+
+    needed = set(ASSET_OF_TABLE) - {"rejected_rows"}
+    with connect() as connection:
+        present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if not needed <= present:
+        return None
 
     def run(filters: QueryFilters) -> Table:
-        result = answer(filters, as_of=as_of)
-        return result.columns, result.rows
+        query = to_sql(filters, as_of)
+        with connect() as connection:
+            connection.execute("SET threads = 1")  # sums of floating-point numbers come out the same each time
+            result = connection.execute(query.sql, query.params)
+            return [column[0] for column in result.description or ()], result.fetchall()
 
     return run
 
 
 def _same_rows(gold: Table, predicted: Table, *, ordered: bool) -> bool:
-    columns, gold_rows = gold
-    if len(gold_rows) != len(predicted[1]) or not set(columns) <= set(predicted[0]):
+    if len(gold[1]) != len(predicted[1]) or not set(gold[0]) <= set(predicted[0]):
         return False
-    left = [tuple(_plain(row[column]) for column in columns) for row in gold_rows]
-    right = [tuple(_plain(row[column]) for column in columns) for row in predicted[1]]
+    left, right = _projected(gold, gold[0]), _projected(predicted, gold[0])
     return left == right if ordered else Counter(left) == Counter(right)
 
 
-def _plain(value: Any) -> Any:
-    """Figures to nine digits: sums over rows in another order differ in the last bits."""
+def _projected(table: Table, columns: list[str]) -> list[tuple[Any, ...]]:
+    """The rows with these columns; figures to nine digits, since sums in another order differ in the last bits."""
+    positions = [table[0].index(column) for column in columns]
+    return [tuple(_rounded(row[position]) for position in positions) for row in table[1]]
+
+
+def _rounded(value: Any) -> Any:
     return f"{value:.9g}" if isinstance(value, float) else value

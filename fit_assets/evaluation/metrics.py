@@ -42,7 +42,7 @@ class Prediction:
 
     ``predicted`` is None where the answer was no valid object (``error`` says why). ``same_answer`` says whether
     gold and prediction bring the same rows or figures; None where it was not measured. ``ungrounded`` are
-    the values of the prediction that no word of the question licenses; None where it was not measured.
+    the keys of the prediction whose values no word of the question licenses; None where it was not measured.
     """
 
     question: str
@@ -77,6 +77,8 @@ class Prediction:
             "gold": self.gold.to_dict(),
             "predicted": None if self.predicted is None else self.predicted.to_dict(),
             "latency_ms": round(self.latency_ms, 3),
+            "tags": list(self.tags),
+            "ungrounded": None if self.ungrounded is None else list(self.ungrounded),
         }
         return {key: value for key, value in plain.items() if key == "predicted" or value not in (None, "")}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,28 +170,18 @@ def feedback_examples(exclude_questions: Iterable[str] = ()) -> FeedbackExamples
     Args:
         exclude_questions: the questions of the test split and of every other set that is only measured on.
     """
-    from fit_assets.dataset.splits import is_near_copy
+    from fit_assets.dataset.examples import Example
+    from fit_assets.dataset.splits import find_leaks
 
-    unseen = [normalise_question(question) for question in exclude_questions]
     feedback = load_feedback()
-    examples, refused = [], []
-    for item in feedback.items:
-        question = normalise_question(item.question)
-        copied = next((other for other in unseen if question == other or is_near_copy(question, other)), None)
-        if copied is not None:
-            refused.append((item.question, f"is or nearly is a question that is only measured on: {copied!r}"))
-            continue
-        gold = item.filters.to_dict()
-        examples.append(
-            {
-                "q": item.question,
-                "gold": gold,
-                "category": "feedback",
-                "complexity": "business" if "query_intent" in gold else "simple" if len(gold) <= 2 else "complex",
-                "combination": "+".join(gold),
-            }
-        )
-    return FeedbackExamples(tuple(examples), tuple(refused), feedback.watermark)
+    leaks = find_leaks(exclude_questions, [item.question for item in feedback.items])
+    refused = {leak.second: f"{leak.reason} of a question that is only measured on: {leak.first!r}" for leak in leaks}
+    examples = [
+        Example.of(item.question, item.filters.to_dict(), "feedback")
+        for item in feedback.items
+        if item.question not in refused
+    ]
+    return FeedbackExamples(tuple(map(asdict, examples)), tuple(refused.items()), feedback.watermark)
 
 
 def _stored() -> tuple[list[Feedback], tuple[tuple[str, str], ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     Raises:
         OSError: the file cannot be read.
     """
-    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+    for number, raw in enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         if not raw.strip():
             continue
         try:
