@@ -104,8 +104,10 @@ def _from_hub_or_folder(preset: Preset, folder: Path) -> None:
             snapshot_download(
                 preset.base,
                 local_dir=folder,
-                allow_patterns=["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"]
-                + ["tokenizer*", "special_tokens_map.json", "added_tokens.json"],
+                allow_patterns=[
+                    *("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
+                    *("tokenizer*", "special_tokens_map.json", "added_tokens.json"),
+                ],
             )
         except Exception as error:
             raise BaseModelError(

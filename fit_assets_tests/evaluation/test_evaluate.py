@@ -68,7 +68,7 @@ def test_gold_gets_its_postcode_patterns_from_the_gazetteer(tmp_path: Path) -> N
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: Any, complaint: str) -> None:
     path = write(tmp_path / "bad.jsonl", {"q": "ok", "gold": {}}, line)
-    with pytest.raises(QuestionsError, match="bad.jsonl") as caught:
+    with pytest.raises(QuestionsError, match=r"bad\.jsonl") as caught:
         load_questions(path)
     assert complaint in str(caught.value)
 
