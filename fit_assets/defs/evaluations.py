@@ -81,6 +81,18 @@ def split_questions() -> list["Question"]:
     return load_questions(layout.dataset("test"))
 
 
+def load_report(name: str, asset: str | None = None) -> "Report":
+    """The report of an asset on the default preset's model.
+
+    Raises:
+        MissingUpstream: it is not there; names the asset to materialise.
+    """
+    from fit_assets.evaluation.evaluate import Report
+
+    upstream(layout.report(name), asset or name)
+    return Report.load(layout.report(name))
+
+
 def log_report(tracking: Tracking, name: str, path: Path, digest: str, report: "Report", **tags: Any) -> dict[str, Any]:
     """Send a report to MLflow; the metadata entries that link to the run."""
 

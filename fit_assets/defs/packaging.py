@@ -21,6 +21,7 @@ from fit_assets.defs.common import (
 )
 from fit_assets.defs.evaluations import (
     EVALUATION_CODE,
+    load_report,
     log_report,
     measure,
     question_inputs,
@@ -114,11 +115,10 @@ def gguf_metrics(
     decoding, its JSON taken as it is, which is what packaging could have damaged and is compared with the adapter.
     """
     from fit_assets.evaluation.compare import accuracy_loss
-    from fit_assets.evaluation.evaluate import Report
     from fit_assets.parsing.gguf_parser import GgufParser
 
     inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
-    adapter = Report.load(layout.report("eval_metrics"))
+    adapter = load_report("eval_metrics")
     served_path, raw_path = layout.report("gguf_metrics"), layout.report("gguf_metrics_raw")
     served, served_report, reused = measure(
         context, served_path, inputs, lambda: GgufParser(layout.gguf()), split_questions, force=config.force
@@ -162,11 +162,10 @@ def packaging_subject() -> str:
 def as_good_as_adapter() -> dg.AssetCheckResult:
     """Merging, conversion and quantisation cost no more right answers than the threshold allows."""
     from fit_assets.evaluation.compare import accuracy_loss
-    from fit_assets.evaluation.evaluate import Report
 
-    adapter = Report.load(layout.report("eval_metrics"))
+    adapter = load_report("eval_metrics")
     losses = {
-        name: accuracy_loss(adapter, Report.load(layout.report(name))) for name in ("gguf_metrics_raw", "gguf_metrics")
+        name: accuracy_loss(adapter, load_report(name, "gguf_metrics")) for name in ("gguf_metrics_raw", "gguf_metrics")
     }
     worst = max(losses.values())
     return check_result(

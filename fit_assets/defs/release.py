@@ -24,7 +24,7 @@ from fit_assets.defs.common import (
     upstream,
 )
 from fit_assets.defs.dataset import RULES, SPLITS, splits_subject
-from fit_assets.defs.evaluations import measure, question_inputs, split_questions
+from fit_assets.defs.evaluations import load_report, measure, question_inputs, split_questions
 from fit_assets.defs.packaging import packaging_gates
 from fit_assets.defs.resources import Tracking, run_id_of
 from fit_assets.evaluation import thresholds
@@ -71,7 +71,9 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
     from fit_assets.parsing.regex_parser import RegexParser
 
     gguf = upstream(layout.gguf(), "gguf_model").digest
-    model_test, regex_test = Report.load(layout.report("gguf_metrics")), Report.load(layout.regex_report())
+    model_test = load_report("gguf_metrics")
+    upstream(layout.regex_report(), "regex_metrics")
+    regex_test = Report.load(layout.regex_report())
     extra = more_questions(config.questions - len(model_test.predictions), config.seed)
     asked = question_inputs() | {"extra": artifacts.digest_of_value([[one.q, one.gold.canonical()] for one in extra])}
     _, model_extra, model_reused = measure(
@@ -232,7 +234,6 @@ def model_version(
     from datetime import datetime
 
     from fit_assets.evaluation import versions
-    from fit_assets.evaluation.evaluate import Report
 
     gguf = upstream(layout.gguf(), "gguf_model")
     gates = release_gates()
@@ -240,7 +241,7 @@ def model_version(
     if reasons:
         raise ReleaseRefused(f"{get_preset().name} {gguf.digest[:12]} is not registered: " + "; ".join(reasons))
 
-    report = Report.load(layout.report("gguf_metrics"))
+    report = load_report("gguf_metrics")
     feedback = upstream(layout.dataset("feedback_examples"), "feedback_examples")
     watermark = feedback.facts.get("watermark")
     examples = count_lines(layout.dataset("train")) + int(feedback.facts["examples"])
