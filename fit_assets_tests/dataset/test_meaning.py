@@ -158,7 +158,7 @@ def test_rankings(book, kind, limit):
 
 
 def test_highest_earning_is_a_ranking_alone():
-    for example in generate(GeneratorConfig(seed=9, size=900)):
+    for example in generate(GeneratorConfig(seed=9, size=300)):
         if example.gold.get("sort_by") == "revenue_desc":
             assert "include_revenue" not in example.gold
 
