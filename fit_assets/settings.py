@@ -114,6 +114,15 @@ def threads() -> int:
     return int(configured) if configured else len(os.sched_getaffinity(0))
 
 
+def let_waiting_threads_sleep() -> None:
+    """Make OpenMP's threads sleep while they wait for each other, unless ``OMP_WAIT_POLICY`` says otherwise.
+
+    By default they spin, and where another process wants the same core, llama.cpp then takes several times as long
+    for a token. It counts only for what is loaded afterwards, so call it before the first import of ``llama_cpp``.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def mlflow_tracking_uri() -> str:
     """Where MLflow keeps its runs."""
     configured = os.environ.get("MLFLOW_TRACKING_URI")

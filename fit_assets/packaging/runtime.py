@@ -37,6 +37,7 @@ class LlamaModel:
         Raises:
             PackagingError: the file is missing, damaged, or of a kind that this llama.cpp does not know.
         """
+        settings.let_waiting_threads_sleep()
         import llama_cpp
 
         # Otherwise llama.cpp writes some hundred lines about every model to stderr.

@@ -34,6 +34,10 @@ MAX_TOKENS = 512
 # A character is at most four bytes, and a byte at most one token; the rest is for the turns' marks.
 _CONTEXT = 4 * MAX_QUESTION_CHARS + MAX_TOKENS + 64
 
+# A token in a batch costs a third of a step (measured on one core), and England has 100 areas: the model sees the
+# first of them, as of a smaller place, and grounding fills in the rest.
+_WRITTEN_PATTERNS = 7
+
 _LOCATION = re.compile(rb'[{,]"location":("(?:[^"\\]|\\.)*")(.*)', re.DOTALL)
 
 
@@ -79,6 +83,9 @@ class GgufParser:
 
                 self._gazetteer = load_gazetteer()
             self._spaced = self._begins_with_space()
+            self._closing = np.array(
+                [self._model.piece(token).startswith(b'"]') for token in range(self._model.vocabulary_size)]
+            )
             self._grammar = Grammar(self._model, self._end, self._spaced)
 
     @property
@@ -135,6 +142,7 @@ class GgufParser:
         matcher = self._grammar.matcher()
         # A postcode in the question: then the model says which patterns are meant.
         may_fill_patterns = not postcodes_in(question)
+        list_must_end = False
         prompt = self._tokens(self._style.render(question))
         pending = self._rewound(prompt)
         done: list[int] = []
@@ -144,7 +152,7 @@ class GgufParser:
             forced = matcher.compute_ff_tokens()
             if not forced and may_fill_patterns:
                 forced = self._pattern_tokens(question, prompt + done, written)
-                may_fill_patterns = not forced
+                may_fill_patterns, list_must_end = not forced, bool(forced)
             if forced:
                 if not matcher.consume_tokens(forced):
                     raise PackagingError(f"the grammar refused its own continuation: {matcher.get_error()}")
@@ -155,7 +163,8 @@ class GgufParser:
             if matcher.is_stopped():
                 return _Answer(_text(written), probability, finished=True)
             logits = self._model.evaluate(pending)
-            token = self._grammar.best(matcher, logits)
+            token = self._grammar.best(matcher, logits, self._closing if list_must_end else None)
+            list_must_end = False
             probability *= _probability(logits, token)
             if token == self._end:
                 return _Answer(_text(written), probability, finished=True)
@@ -195,7 +204,8 @@ class GgufParser:
         if place is None or not place.patterns:
             return []
         # The closing bracket is left to the model: its token may hold the next comma or brace as well.
-        wanted = (',"postcode_patterns":' + json.dumps(list(place.patterns), separators=(",", ":"))[:-2]).encode()
+        patterns = json.dumps(list(place.patterns[:_WRITTEN_PATTERNS]), separators=(",", ":"))
+        wanted = (',"postcode_patterns":' + patterns[:-2]).encode()
         if not wanted.startswith(match[2]):
             return []
         text = (written + wanted[len(match[2]) :]).decode()
@@ -255,9 +265,11 @@ class Grammar:
             bool(matcher.is_accepting())
         )
 
-    def best(self, matcher: Any, logits: NDArray[np.float32]) -> int:
-        """The likeliest token that the grammar allows now."""
+    def best(self, matcher: Any, logits: NDArray[np.float32], among: NDArray[np.bool_] | None = None) -> int:
+        """The likeliest token that the grammar allows now, of those that ``among`` marks."""
         allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[: self._size]
+        if among is not None:
+            allowed = allowed & among
         return int(np.argmax(np.where(allowed, logits, -np.inf)))
 
 
