@@ -15,6 +15,7 @@ from fit_assets.packaging.runtime import LlamaModel
 from fit_assets.parsing.adapter_parser import AdapterParser
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.gguf_parser import GgufParser, Grammar
+from fit_assets.parsing.ground import ground
 from fit_assets.places import Gazetteer, fill_patterns, load_gazetteer
 from fit_assets_tests.tiny_models import LESSONS, TAUGHT, chat_style
 
@@ -142,9 +143,9 @@ def test_the_model_sees_a_few_areas_and_the_answer_has_all(
 ) -> None:
     monkeypatch.setattr("fit_assets.parsing.gguf_parser._WRITTEN_PATTERNS", 2)
     question = "compare wind and solar in Yorkshire"
-    result = constrained.parse(question)
-    assert '"postcode_patterns":["YO","HU"],' in result.text
-    assert as_dict(result)["postcode_patterns"] == LESSONS[question]["postcode_patterns"]
+    assert '"location":"Yorkshire","postcode_patterns":["YO","HU"],' in constrained.parse(question).text
+    grounded, _ = ground(question, QueryFilters(location="Yorkshire", postcode_patterns=["YO", "HU"]))
+    assert grounded.postcode_patterns == LESSONS[question]["postcode_patterns"]
 
 
 def test_a_postcode_in_the_question_is_not_overruled(constrained: GgufParser, monkeypatch: pytest.MonkeyPatch) -> None:
