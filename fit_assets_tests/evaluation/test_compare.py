@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fit_assets.evaluation.compare import Comparison, accuracy_loss, compare, compare_parsers
@@ -67,7 +69,7 @@ def test_different_questions_cannot_be_compared() -> None:
         compare(report("a", []), report("b", []))
 
 
-def test_without_a_warehouse_the_filters_are_compared(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_warehouse_the_filters_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIT_ASSETS_VAR", str(tmp_path))
     found = compare(report("a", [True, True]), report("b", [True, False]))
     assert found.same_results.value == 0.5
