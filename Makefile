@@ -14,7 +14,8 @@ run: $(VENV)/.ready
 	$(BIN)/fit ask "wind sites over 100kw in berkshire"
 
 test: lint
-	$(BIN)/python -m pytest
+	# One thread a worker: two pools of spinning threads on two cores would slow each other down.
+	OMP_NUM_THREADS=1 FIT_ASSETS_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
