@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP = "dataset"
 
 GENERATOR_CODE = source_digest("dataset", "places.py", "filters.py")
-SPLIT_CODE = source_digest("dataset/splits.py", "dataset/examples.py", "training/prompt.py")
+SPLIT_CODE = source_digest("dataset/splits.py", "dataset/near_copies.py", "dataset/examples.py", "training/prompt.py")
 FEEDBACK_CODE = source_digest("serving/feedback.py", "dataset/splits.py")
 
 SPLITS = {
