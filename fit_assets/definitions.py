@@ -3,6 +3,7 @@
 import dagster as dg
 
 from fit_assets.defs import dataset, model, monitoring, packaging, reference, release
+from fit_assets.defs.executor import step_processes
 from fit_assets.defs.jobs import build_all, monitoring_job, retrain_job
 from fit_assets.defs.resources import RESOURCES
 from fit_assets.defs.schedules import weekly_retrain_schedule
@@ -17,10 +18,5 @@ defs = dg.Definitions(
     schedules=[weekly_retrain_schedule],
     sensors=[feedback_volume_sensor, serving_health_sensor],
     resources=RESOURCES,
-    # Each step in a process of its own, forked from one that has these definitions loaded and no torch: it starts
-    # in a moment, and what a training or a model took is given back when the step ends. One step at a time,
-    # because the heavy ones use every core; the launchpad can change that on a bigger machine.
-    executor=dg.multiprocess_executor.configured(
-        {"max_concurrent": 1, "start_method": {"forkserver": {"preload_modules": ["fit_assets.definitions"]}}}
-    ),
+    executor=step_processes,
 )
