@@ -118,7 +118,8 @@ def let_waiting_threads_sleep() -> None:
     """Make OpenMP's threads sleep while they wait for each other, unless ``OMP_WAIT_POLICY`` says otherwise.
 
     By default they spin, and where another process wants the same core, llama.cpp then takes several times as long
-    for a token. It counts only for what is loaded afterwards, so call it before the first import of ``llama_cpp``.
+    for a token. It counts only for what is loaded afterwards, so call it before the first import of ``llama_cpp`` or
+    torch.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -16,9 +16,11 @@ from fit_assets.dataset import generator
 from fit_assets.definitions import defs
 from fit_assets.defs import evaluations, layout, packaging, release
 from fit_assets.evaluation import thresholds, versions
+from fit_assets.packaging.ollama import OllamaRefused
 from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
 from fit_assets.serving.feedback import add_feedback
 from fit_assets.training import presets
+from fit_assets_tests.fake_ollama import FakeOllama, serve
 from fit_assets_tests.test_definitions import ASSETS, BLOCKING
 from fit_assets_tests.tiny_models import tiny_model
 
@@ -47,7 +49,6 @@ class Graph:
     """An instance with a run of ``build_all`` behind it."""
 
     instance: dg.DagsterInstance
-    patch: pytest.MonkeyPatch
 
     def run(self, *assets: str, config: dict[str, Any] | None = None, fail: bool = False) -> dg.ExecuteInProcessResult:
         """Materialise assets (all by default) with their checks."""
@@ -90,7 +91,7 @@ def graph(
         few = evaluations.split_questions
         for module in (evaluations, packaging, release):
             patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
-        graph = Graph(instance, patch)
+        graph = Graph(instance)
         yield graph, graph.run()
 
 
@@ -206,6 +207,47 @@ def test_the_release_is_kept_apart_from_the_working_files(graph: tuple[Graph, dg
     }
 
 
+def test_with_a_server_the_ollama_model_alone_registers_what_is_there(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    built, _ = graph
+    with serve(FakeOllama()) as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OLLAMA_HOST", fake.host)
+        told = metadata(built.run("ollama_model"), "ollama_model")
+        assert told["status"].startswith("registered with Ollama")
+        assert told["ollama_tag"] in fake.models
+        assert told["smoke_answer"] == "{}"
+
+
+def test_ollama_gets_no_model_that_did_not_pass_its_gates(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    from fit_assets.defs.common import verdict_path
+
+    built, _ = graph
+    path = verdict_path("gguf_metrics.critical_tests", release.release_gates()["gguf_metrics.critical_tests"])
+    kept = path.read_text()
+    path.unlink()
+    try:
+        with serve(FakeOllama()) as fake, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OLLAMA_HOST", fake.host)
+            told = metadata(built.run("ollama_model"), "ollama_model")
+            assert "critical_tests has not judged" in told["status"]
+            assert not fake.models
+    finally:
+        path.write_text(kept)
+
+
+def test_an_ollama_that_refuses_fails_its_asset_and_leaves_the_modelfile(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    built, _ = graph
+    with serve(FakeOllama()) as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OLLAMA_HOST", fake.host)
+        fake.create_error = "no space left on device"
+        with pytest.raises(OllamaRefused, match="no space left on device"):
+            built.run("ollama_model")
+    assert layout.model("Modelfile").read_text().startswith("FROM ./gguf/tiny.gguf")
+
+
 def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
     graph: tuple[Graph, dg.ExecuteInProcessResult],
 ) -> None:
@@ -233,7 +275,7 @@ def test_a_model_that_knows_nothing_is_stopped_at_its_gate(graph: tuple[Graph, d
         def parse_batch(self, questions: Any) -> Any:
             return super().parse_batch(["who won the cup"] * len(questions))
 
-    with built.patch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thresholds, "RELEASE_PARSING_ACCURACY", thresholds.Target(0.9, strict=False))
         patch.setattr(adapter_parser, "AdapterParser", KnowsNothing)
         config = {"ops": {"eval_metrics": {"config": {"force": True}}}}

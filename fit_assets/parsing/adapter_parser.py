@@ -46,6 +46,7 @@ class AdapterParser:
         Raises:
             ValueError: base or adapter cannot be loaded.
         """
+        settings.let_waiting_threads_sleep()
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
