@@ -20,7 +20,7 @@ from typing import Any
 
 from fit_assets import artifacts
 from fit_assets.filters import canonical_text
-from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, messages
+from fit_assets.training.prompt import CHAT_STYLES, ChatStyle, messages
 
 ARCHITECTURES = ("smollm2", "llama", "mistral", "phi3")
 # Their vocabulary of some 400 tokens learns ``LESSONS`` in seconds; that of SmolLM2 takes much longer.
@@ -39,7 +39,6 @@ _LLAMA3_TOKENS = [
 ]
 _PHI3_TOKENS = ["<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
 _LINES = [
-    SYSTEM_PROMPT,
     "wind sites over 100kw in berkshire",
     "what is the fit rate for fit id 1585",
     "compare wind and solar in yorkshire",

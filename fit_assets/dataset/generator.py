@@ -7,7 +7,7 @@ what is rare in the wild must be learnt too.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -89,10 +89,11 @@ def quotas(size: int) -> dict[str, int]:
     return counts
 
 
-def generate(config: GeneratorConfig | None = None) -> list[Example]:
+def generate(config: GeneratorConfig | None = None, measured: Iterable[str] = ()) -> list[Example]:
     """The whole data set, by category in the order of ``CATEGORIES``, the out-of-scope examples last.
 
-    The same config gives the same examples; no two questions are equal after ``normalise_question``.
+    The same arguments give the same examples; no two questions are equal after ``normalise_question``, and none is
+    a near copy of a ``measured`` one (a question kept for measuring, which training must not see).
 
     Raises:
         GeneratorError: the phrases do not yield enough different questions for a category.
@@ -100,7 +101,7 @@ def generate(config: GeneratorConfig | None = None) -> list[Example]:
     config = config or GeneratorConfig()
     world = _World(load_phrases(), load_gazetteer())
     many = round(config.size * _OUT_OF_SCOPE_SHARE) if config.out_of_scope is None else config.out_of_scope
-    seen = _Seen()
+    seen = _Seen(measured)
     return [
         _example(config, world, category, index, seen)
         for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items()
@@ -114,15 +115,18 @@ class _Seen:
     Near copies with the same shape are wanted (one meaning, many wordings) and stay in one split together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measured: Iterable[str]) -> None:
         self._questions: set[str] = set()
         self._index = NearCopyIndex()
+        self._measured = NearCopyIndex()
+        for question in measured:
+            self._measured.add(question)
         self._combinations: list[str] = []
 
     def take(self, example: Example) -> bool:
         """Keep the example, unless one like it is there."""
         key = normalise_question(example.q)
-        if key in self._questions:
+        if key in self._questions or self._measured.near(example.q):
             return False
         if any(self._combinations[number] != example.combination for number, _ in self._index.near(example.q)):
             return False

@@ -89,12 +89,15 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
         "config": config.model_dump(exclude={"force"}),
         "phrases": artifacts.digest_of(settings.phrases_dir()),
         "places": place_digest(),
+        "measured": artifacts.digest_of_value(natural_questions()),
         "code": GENERATOR_CODE,
     }
 
     def build(aside: Path) -> None:
         noise = NoiseConfig(scale=config.noise)
-        write_jsonl(aside, generate(GeneratorConfig(config.seed, config.size, config.out_of_scope, noise)))
+        write_jsonl(
+            aside, generate(GeneratorConfig(config.seed, config.size, config.out_of_scope, noise), natural_questions())
+        )
 
     record, reused = make_or_reuse(target, inputs, build, force=config.force)
     examples = read_jsonl(target)
@@ -288,18 +291,21 @@ def stratified() -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset="train_split")
+@dg.asset_check(asset="train_split", blocking=True)
 def natural_questions_unseen() -> dg.AssetCheckResult:
     """No question that people wrote for measuring, nor a near copy of one, is trained on."""
     from fit_assets.dataset.splits import find_leaks
 
-    natural = [example for path in sorted(settings.questions_dir().glob("*.jsonl")) for example in read_raw(path)]
+    natural = natural_questions()
     leaks = find_leaks(read_raw(layout.dataset("train")), natural)
     return check_result(
         "natural_questions_unseen",
         "train_split",
         not leaks,
         f"{len(leaks)} of {len(natural)} natural questions are trained on",
+        digest=upstream(layout.dataset("train"), "train_split").digest,
+        blocking=True,
+        leaks=table_of([leak_row(leak) for leak in leaks[:20]]),
     )
 
 
@@ -368,8 +374,13 @@ def feedback_does_not_leak() -> dg.AssetCheckResult:
 
 def measured_questions() -> list[str]:
     """Every question that is only measured on: validation, test, and the natural ones."""
-    paths = [layout.dataset("validation"), layout.dataset("test"), *sorted(settings.questions_dir().glob("*.jsonl"))]
-    return [example.q for path in paths for example in read_raw(path)]
+    paths = [layout.dataset("validation"), layout.dataset("test")]
+    return [example.q for path in paths for example in read_raw(path)] + natural_questions()
+
+
+def natural_questions() -> list[str]:
+    """The hand-written questions, which are only measured on."""
+    return [example.q for path in sorted(settings.questions_dir().glob("*.jsonl")) for example in read_raw(path)]
 
 
 def splits_subject() -> str:

@@ -22,7 +22,7 @@ from typing import Any
 from fit_assets import artifacts, settings
 from fit_assets.filters import canonical_text
 from fit_assets.training.presets import Preset
-from fit_assets.training.prompt import SYSTEM_PROMPT, messages
+from fit_assets.training.prompt import messages
 
 
 class FineTuneError(RuntimeError):
@@ -43,7 +43,7 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 1.5
+    epochs: float = 2.5
     learning_rate: float = 1e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
@@ -54,7 +54,7 @@ class FineTuneConfig:
     optimizer: str = "adamw_torch"
     gradient_checkpointing: bool = False
     first_layer: int = 0
-    evaluations: int = 6
+    evaluations: int = 3
     max_length: int = 768
     max_steps: int = 0
     seed: int = 17
@@ -142,7 +142,7 @@ def fine_tune(
         "start_from": artifacts.digest_of(start_from) if start_from else None,
         "config": dataclasses.asdict(config),
         "modules": list(preset.target_modules),
-        "prompt": [SYSTEM_PROMPT, preset.chat_style.chat_template],
+        "prompt": preset.chat_style.chat_template,
     }
     if not force and (record := artifacts.finished(out_dir, inputs)):
         facts = record.facts
@@ -223,19 +223,19 @@ def fine_tune(
     )
     started = time.monotonic()
     outcome = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    final = trainer.evaluate()
     seconds = time.monotonic() - started
     history = [
         {key: float(value) for key, value in entry.items() if key in ("step", "loss", "eval_loss", "learning_rate")}
         for entry in trainer.state.log_history
         if "loss" in entry or "eval_loss" in entry
     ]
+    best = min((entry for entry in trainer.state.log_history if "eval_loss" in entry), key=lambda e: e["eval_loss"])
     resumed_from = int(resume.name.removeprefix("checkpoint-")) if resume else 0
     trained_share = 1 - resumed_from / max(steps, 1)
     metrics = {
         "train_loss": float(outcome.training_loss),
-        "eval_loss": float(final["eval_loss"]),
-        "eval_token_accuracy": float(final.get("eval_mean_token_accuracy", math.nan)),
+        "eval_loss": float(best["eval_loss"]),
+        "eval_token_accuracy": float(best.get("eval_mean_token_accuracy", math.nan)),
         "tokens_per_second": sum(train[index]["length"] for index in order) * trained_share / max(seconds, 1e-9),
         "trainable_parameters": float(sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)),
         "examples": float(len(train)),

@@ -69,6 +69,8 @@ PRESETS: dict[str, Preset] = {
             # q4_k_m costs accuracy at width 576 (see ANCHORS); q8_0 does not.
             quantisation="q8_0",
             pad_token="<|endoftext|>",
+            # The lowest third stays as it is: a fifth of the time saved on a CPU.
+            hyper_parameters={"first_layer": 10},
         ),
         Preset(
             name="llama-3.1-8b",

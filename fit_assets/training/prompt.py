@@ -1,7 +1,7 @@
 """The one prompt: training, the GGUF's chat template, Ollama's Modelfile and every parser take it from here.
 
-A prompt is short on purpose: the contract is in the weights, not in the text, and on a CPU each prompt
-token costs time in training and in every answer. What a user types is normalised first (lower case, plain
+A prompt is the question alone, without a system turn: the contract is in the weights, not in the text, and on a CPU
+each prompt token costs time in training and in every answer. What a user types is normalised first (lower case, plain
 spaces and quotes, no control tokens), so that the model never sees "WIND SITES" and "Wind sites" as two
 different things; code, not the model, restores the case of names.
 """
@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-
-SYSTEM_PROMPT = "FIT filters"
 
 MAX_QUESTION_CHARS = 400
 
@@ -24,13 +22,12 @@ _PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "
 class ChatStyle:
     """How one model family marks the turns of a conversation.
 
-    ``before_system``, ``before_user`` and ``before_answer`` are literal text; ``end`` is the end-of-turn
-    token, the last label of every training example and the stop of every runtime. ``bos`` says whether the
+    ``before_user`` and ``before_answer`` are literal text; ``end`` is the end-of-turn token, the last label of every
+    training example and the stop of every runtime. ``bos`` says whether the
     tokenizer puts a beginning-of-sequence token first (llama.cpp and Ollama add it themselves).
     """
 
     name: str
-    before_system: str
     before_user: str
     before_answer: str
     end: str
@@ -38,25 +35,20 @@ class ChatStyle:
 
     def render(self, question: str) -> str:
         """The text up to where the answer begins, without the BOS token."""
-        return (
-            f"{self.before_system}{SYSTEM_PROMPT}{self.before_user}{normalise_question(question)}{self.before_answer}"
-        )
+        return f"{self.before_user}{normalise_question(question)}{self.before_answer}"
 
     @property
     def prefix(self) -> str:
         """The fixed part in front of every question: evaluated once and kept by the GGUF parser."""
-        return f"{self.before_system}{SYSTEM_PROMPT}{self.before_user}"
+        return self.before_user
 
     @property
     def chat_template(self) -> str:
-        """The Jinja template for the tokenizer and the GGUF, for system, user and assistant turns in this order."""
+        """The Jinja template for the tokenizer and the GGUF, for a user turn and the assistant's."""
         return (
             ("{{ bos_token }}" if self.bos else "")
             + "{% for message in messages %}"
-            + "{% if message['role'] == 'system' %}"
-            + _jinja(self.before_system)
-            + "{{ message['content'] }}"
-            + "{% elif message['role'] == 'user' %}"
+            + "{% if message['role'] == 'user' %}"
             + _jinja(self.before_user)
             + "{{ message['content'] }}"
             + _jinja(self.before_answer)
@@ -67,11 +59,8 @@ class ChatStyle:
 
     @property
     def ollama_template(self) -> str:
-        """The Go template of an Ollama Modelfile; no BOS, since the runtime adds it."""
-        return (
-            f"{self.before_system}{{{{ .System }}}}{self.before_user}{{{{ .Prompt }}}}"
-            f"{self.before_answer}{{{{ .Response }}}}{self.end}"
-        )
+        """The Go template of an Ollama Modelfile; no BOS, since the runtime adds it, and no system turn."""
+        return f"{self.before_user}{{{{ .Prompt }}}}{self.before_answer}{{{{ .Response }}}}{self.end}"
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -84,16 +73,14 @@ CHAT_STYLES: dict[str, ChatStyle] = {
     for style in (
         ChatStyle(
             name="chatml",
-            before_system="<|im_start|>system\n",
-            before_user="<|im_end|>\n<|im_start|>user\n",
+            before_user="<|im_start|>user\n",
             before_answer="<|im_end|>\n<|im_start|>assistant\n",
             end="<|im_end|>",
             bos=False,
         ),
         ChatStyle(
             name="llama3",
-            before_system="<|start_header_id|>system<|end_header_id|>\n\n",
-            before_user="<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
+            before_user="<|start_header_id|>user<|end_header_id|>\n\n",
             before_answer="<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
             end="<|eot_id|>",
             bos=True,
@@ -101,16 +88,14 @@ CHAT_STYLES: dict[str, ChatStyle] = {
         # The newline after [/INST] keeps the first brace of the answer a token of its own.
         ChatStyle(
             name="mistral",
-            before_system="[INST] ",
-            before_user="\n\n",
+            before_user="[INST] ",
             before_answer=" [/INST]\n",
             end="</s>",
             bos=True,
         ),
         ChatStyle(
             name="phi3",
-            before_system="<|system|>\n",
-            before_user="<|end|>\n<|user|>\n",
+            before_user="<|user|>\n",
             before_answer="<|end|>\n<|assistant|>\n",
             end="<|end|>",
             bos=True,
@@ -133,10 +118,7 @@ def normalise_question(question: str) -> str:
 
 def messages(question: str, answer: str | None = None) -> list[dict[str, str]]:
     """The conversation for a tokenizer's chat template; with ``answer``, a whole training example."""
-    turns = [
-        {"role": "system", "content": SYSTEM_PROMPT},
-        {"role": "user", "content": normalise_question(question)},
-    ]
+    turns = [{"role": "user", "content": normalise_question(question)}]
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 
