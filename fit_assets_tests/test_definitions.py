@@ -73,6 +73,7 @@ BLOCKING = {
     "training_examples.no_duplicates",
     "train_split.no_leakage",
     "train_split.split_counts",
+    "train_split.natural_questions_unseen",
     "feedback_examples.feedback_does_not_leak",
     "lora_adapter.finite_weights",
     "eval_metrics.release_parsing_accuracy",

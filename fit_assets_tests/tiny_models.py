@@ -20,13 +20,13 @@ from typing import Any
 
 from fit_assets import artifacts
 from fit_assets.filters import canonical_text
-from fit_assets.training.prompt import CHAT_STYLES, ChatStyle, messages
+from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, messages
 
 ARCHITECTURES = ("smollm2", "llama", "mistral", "phi3")
 # Their vocabulary of some 400 tokens learns ``LESSONS`` in seconds; that of SmolLM2 takes much longer.
 TAUGHT = ("mistral", "phi3")
 
-_STYLES = {"smollm2": "chatml", "llama": "llama3", "mistral": "mistral", "phi3": "phi3"}
+_STYLES = {"smollm2": "compact", "llama": "llama3", "mistral": "mistral", "phi3": "phi3"}
 _PRESETS = {"smollm2": "smollm2-135m", "llama": "llama-3.1-8b", "mistral": "mistral-7b", "phi3": "phi-3-mini"}
 _LLAMA3_TOKENS = [
     "<|begin_of_text|>",
@@ -39,6 +39,7 @@ _LLAMA3_TOKENS = [
 ]
 _PHI3_TOKENS = ["<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
 _LINES = [
+    SYSTEM_PROMPT,
     "wind sites over 100kw in berkshire",
     "what is the fit rate for fit id 1585",
     "compare wind and solar in yorkshire",

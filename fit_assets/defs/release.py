@@ -290,6 +290,7 @@ def release_gates() -> dict[str, str]:
         **{f"training_examples.{check}": examples for check in (*RULES, "counts_by_category", "no_duplicates")},
         "train_split.no_leakage": splits_subject(),
         "train_split.split_counts": splits_subject(),
+        "train_split.natural_questions_unseen": upstream(layout.dataset("train"), "train_split").digest,
         "feedback_examples.feedback_does_not_leak": feedback,
         "lora_adapter.finite_weights": upstream(layout.model("adapter"), "lora_adapter").digest,
         "eval_metrics.release_parsing_accuracy": adapter_report,

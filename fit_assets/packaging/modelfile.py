@@ -1,4 +1,4 @@
-"""Ollama's Modelfile; template and stops come from the one prompt definition."""
+"""Ollama's Modelfile; template, system prompt and stops come from the one prompt definition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import artifacts
-from fit_assets.training.prompt import ChatStyle
+from fit_assets.training.prompt import SYSTEM_PROMPT, ChatStyle
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def modelfile_text(style: ChatStyle, model: str, options: ModelfileOptions | Non
         model: what FROM names: a path, relative to the Modelfile, or a model's name.
         options: how to sample.
     """
-    lines = [f"FROM {model}", f'TEMPLATE """{style.ollama_template}"""']
+    lines = [f"FROM {model}", f'TEMPLATE """{style.ollama_template}"""', f'SYSTEM """{SYSTEM_PROMPT}"""']
     for name, value in parameters(style, options).items():
         for one in value if isinstance(value, list) else [value]:
             lines.append(f'PARAMETER {name} "{one}"' if isinstance(one, str) else f"PARAMETER {name} {one}")

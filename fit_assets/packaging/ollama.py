@@ -17,7 +17,7 @@ import httpx
 
 from fit_assets import settings
 from fit_assets.packaging.modelfile import ModelfileOptions, parameters
-from fit_assets.training.prompt import ChatStyle, normalise_question
+from fit_assets.training.prompt import SYSTEM_PROMPT, ChatStyle, normalise_question
 
 SMOKE_QUESTION = "wind sites over 100kw in berkshire"
 
@@ -102,7 +102,7 @@ class OllamaClient:
         return _tagged(name) in {_tagged(str(model.get("name"))) for model in self.list()}
 
     def show(self, name: str) -> dict[str, Any]:
-        """Template, parameters and details of a model."""
+        """Template, system prompt, parameters and details of a model."""
         return self._json("POST", "/api/show", {"model": name})
 
     def has_blob(self, digest: str) -> bool:
@@ -123,6 +123,7 @@ class OllamaClient:
         files: Mapping[str, str],
         *,
         template: str,
+        system: str,
         parameters: Mapping[str, Any],
         say: Callable[[str], None] | None = None,
     ) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ class OllamaClient:
         Args:
             name: the model's name; a model of that name is replaced.
             files: file name -> SHA-256 (hex).
-            template, parameters: as in a Modelfile.
+            template, system, parameters: as in a Modelfile.
             say: takes each status line as it comes.
 
         Returns:
@@ -141,6 +142,7 @@ class OllamaClient:
             "model": name,
             "files": {file: f"sha256:{digest}" for file, digest in files.items()},
             "template": template,
+            "system": system,
             "parameters": dict(parameters),
             "stream": True,
         }
@@ -164,7 +166,7 @@ class OllamaClient:
         format: Mapping[str, Any] | str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """One answer to one prompt through the model's own template.
+        """One answer to one prompt through the model's own template and system prompt.
 
         Args:
             model: name as in ``list``.
@@ -297,7 +299,7 @@ def register_model(
         client: the server.
         name: the model's name; what had it before stays under its own tag.
         gguf: the packaged model.
-        style: chat style of its preset; template and stops come from it.
+        style: chat style of its preset; template, system prompt and stops come from it.
         options: how to sample.
         question: the first question.
         say: takes one line of progress at a time.
@@ -318,6 +320,7 @@ def register_model(
         tag,
         {gguf.name: digest},
         template=style.ollama_template,
+        system=SYSTEM_PROMPT,
         parameters=parameters(style, options),
         say=say,
     )

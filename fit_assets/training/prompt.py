@@ -1,7 +1,8 @@
 """The one prompt: training, the GGUF's chat template, Ollama's Modelfile and every parser take it from here.
 
-A prompt is the question alone, without a system turn: the contract is in the weights, not in the text, and on a CPU
-each prompt token costs time in training and in every answer. What a user types is normalised first (lower case, plain
+A prompt is short on purpose: the contract is in the weights, not in the text, and on a CPU each prompt token costs
+time in training and in every answer. So the system prompt is one word, and it opens the user's turn, as Mistral does
+it, since a turn of its own would be eight tokens more. What a user types is normalised first (lower case, plain
 spaces and quotes, no control tokens), so that the model never sees "WIND SITES" and "Wind sites" as two
 different things; code, not the model, restores the case of names.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+
+SYSTEM_PROMPT = "Filter:"
 
 MAX_QUESTION_CHARS = 400
 
@@ -35,12 +38,12 @@ class ChatStyle:
 
     def render(self, question: str) -> str:
         """The text up to where the answer begins, without the BOS token."""
-        return f"{self.before_user}{normalise_question(question)}{self.before_answer}"
+        return f"{self.prefix} {normalise_question(question)}{self.before_answer}"
 
     @property
     def prefix(self) -> str:
         """The fixed part in front of every question: evaluated once and kept by the GGUF parser."""
-        return self.before_user
+        return f"{self.before_user}{SYSTEM_PROMPT}"
 
     @property
     def chat_template(self) -> str:
@@ -49,7 +52,7 @@ class ChatStyle:
             ("{{ bos_token }}" if self.bos else "")
             + "{% for message in messages %}"
             + "{% if message['role'] == 'user' %}"
-            + _jinja(self.before_user)
+            + _jinja(f"{self.prefix} ")
             + "{{ message['content'] }}"
             + _jinja(self.before_answer)
             + "{% elif message['role'] == 'assistant' %}{{ message['content'] }}"
@@ -59,8 +62,8 @@ class ChatStyle:
 
     @property
     def ollama_template(self) -> str:
-        """The Go template of an Ollama Modelfile; no BOS, since the runtime adds it, and no system turn."""
-        return f"{self.before_user}{{{{ .Prompt }}}}{self.before_answer}{{{{ .Response }}}}{self.end}"
+        """The Go template of an Ollama Modelfile; no BOS, since the runtime adds it."""
+        return f"{self.before_user}{{{{ .System }}}} {{{{ .Prompt }}}}{self.before_answer}{{{{ .Response }}}}{self.end}"
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -71,6 +74,14 @@ class ChatStyle:
 CHAT_STYLES: dict[str, ChatStyle] = {
     style.name: style
     for style in (
+        # ChatML without the names of the turns: for a model that answers one kind of question, 8 tokens less of 50.
+        ChatStyle(
+            name="compact",
+            before_user="<|im_start|>",
+            before_answer="\n",
+            end="<|im_end|>",
+            bos=False,
+        ),
         ChatStyle(
             name="chatml",
             before_user="<|im_start|>user\n",

@@ -9,7 +9,7 @@ import pytest
 from fit_assets.filters import json_schema
 from fit_assets.packaging.modelfile import parameters
 from fit_assets.packaging.ollama import OllamaClient, OllamaRefused, OllamaUnavailable, register_model
-from fit_assets.training.prompt import CHAT_STYLES
+from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT
 from fit_assets_tests.fake_ollama import FakeOllama, serve
 
 STYLE = CHAT_STYLES["chatml"]
@@ -55,7 +55,7 @@ def test_registration_gives_name_and_version_tag(fake: FakeOllama, client: Ollam
     assert client.has_model("fit-intelligence")
     model = client.show("fit-intelligence")
     assert model["template"] == STYLE.ollama_template
-    assert model["system"] == ""
+    assert model["system"] == SYSTEM_PROMPT
     assert model["parameters"] == parameters(STYLE)
     assert said[-1] == "success"
     smoke = next(body for _, path, body in fake.requests if path == "/api/generate" and "format" in body)
@@ -121,11 +121,11 @@ def test_a_file_that_is_no_gguf(client: OllamaClient, tmp_path: Path) -> None:
 def test_create_needs_known_blobs_and_a_template(client: OllamaClient, gguf: Path) -> None:
     digest = client.push_blob(gguf)
     with pytest.raises(OllamaRefused, match=r"blob for a\.gguf not found"):
-        client.create("m", {"a.gguf": "1" * 64}, template=STYLE.ollama_template, parameters={})
+        client.create("m", {"a.gguf": "1" * 64}, template=STYLE.ollama_template, system="", parameters={})
     with pytest.raises(OllamaRefused, match="template error"):
-        client.create("m", {"a.gguf": digest}, template="no prompt", parameters={})
+        client.create("m", {"a.gguf": digest}, template="no prompt", system="", parameters={})
     with pytest.raises(OllamaRefused, match="unknown parameter 'warmth'"):
-        client.create("m", {"a.gguf": digest}, template=STYLE.ollama_template, parameters={"warmth": 1})
+        client.create("m", {"a.gguf": digest}, template=STYLE.ollama_template, system="", parameters={"warmth": 1})
 
 
 def test_generate_chat_copy_delete(fake: FakeOllama, client: OllamaClient, gguf: Path) -> None:
