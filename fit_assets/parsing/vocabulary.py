@@ -97,6 +97,9 @@ WORDS: frozenset[str] = word_set(
     wanted wants was water watt watts way we well were what what's whats when where where's whereabouts whether
     which while who who's whole whose will wind windmill windmills window windy winter with within without work
     worth would year yearly years yes yet yield yields you your zero
+    behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
+    madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
+    various whatever wherever wonder wondering write writing
     """
 )
 
@@ -126,8 +129,12 @@ _NO_SLIPS: frozenset[str] = word_set(
     """
 )
 # What people write so often that it need not be near.
-_COMMON_SLIPS = {"tarrif": "tariff", "tarrifs": "tariffs"}
-_WORD = re.compile(r"[a-z]{4,}")
+_COMMON_SLIPS = {
+    **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
+    **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
+    **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
+}
+_WORD = re.compile(r"[a-z]{3,}")
 
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|outside|minus|"
@@ -157,9 +164,9 @@ def mend(text: str, names: Container[str]) -> str:
 def _mended(word: str, names: Container[str]) -> str:
     if word in WORDS or word in _NO_SLIPS or word in names:
         return word
-    if len(word) == 4:
-        return _mended_short(word)
-    return _COMMON_SLIPS.get(word) or _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
+    if len(word) < 5 or word in _COMMON_SLIPS:
+        return _COMMON_SLIPS.get(word) or (_mended_short(word) if len(word) == 4 else word)
+    return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
 
 
 def _mended_short(word: str) -> str:

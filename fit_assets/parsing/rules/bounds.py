@@ -46,7 +46,7 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("min", _comparing(_OVER)),
 )
 _ABOUT_AFTER = re.compile(r"-?ish\b|or so\b|or thereabouts\b|give or take\b")
-_JOINS_A_RANGE = re.compile(r"-|/|to|and|&|up to|or|through|until|till")
+_JOINS_A_RANGE = re.compile(r"-|/|to|and?|n|&|up to|or|through|until|till")
 
 
 def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:

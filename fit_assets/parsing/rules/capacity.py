@@ -19,7 +19,7 @@ _COUNTED = re.compile(
     r"regions|counties|miles?|km|days?|weeks?|[ap]m|p|%|per cent|homes|houses)\b"
 )
 _SAYS_CAPACITY = re.compile(r"\bcapacity(?: of| is| =|:)?$|\b(?:sized?|rated)(?: at)?$")
-_SAYS_OTHERWISE = re.compile(r"[£$]$|\b(?:top|first|last|limit)$")
+_SAYS_OTHERWISE = re.compile(r"[£$]$|\b(?:top|first|last|limit|year ?[<>=]*)$")
 _COMPARES = re.compile(
     r"(?<![a-z])(?:over|above|under|below|at (?:least|most)|(?:more|greater|bigger|larger|less|smaller) than|"
     r"[<>]=?|[≥≤])$"

@@ -135,9 +135,15 @@ _ROWS = re.compile(rf"{_NOUN}s?\b|results?\b|rows?\b")
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
+_SPELLED = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|t[wh][a-z]+ty|forty|fifty)"
 _COMPARE = phrases(r"compar\w+", "contrast")
 _VERSUS = phrases(
-    r"vs?\.?", "versus", "against", "difference between", "(?:more|bigger|larger|greater) [^,]*or", r"than(?! \d)"
+    r"vs?\.?",
+    "versus",
+    "against",
+    "difference between",
+    "(?:more|bigger|larger|greater) (?!than)[^,]*or",
+    rf"than(?! (?:\d|half|{_SPELLED}))",
 )
 
 

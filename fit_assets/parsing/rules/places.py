@@ -90,7 +90,8 @@ def _capitalised(asked: Reading) -> list[str]:
     The first word of a question says nothing by its capital, unless a technology follows: "Wymondham solar".
     """
     typed = re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question)
-    if 2 * sum(word[0].isupper() and not word.isupper() for word in typed) > len(typed):
+    titled = sum(word[0].isupper() and not word.isupper() for word in typed)
+    if 2 * titled > len(typed) and typed[0][0].isupper():
         return []
     first_counts = len(typed) > 1 and bool(find_technologies(typed[1].lower()))
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}

@@ -81,6 +81,8 @@ _OTHER_TOPICS = phrases(
     "should i",
     "ignore (?:all|the|your|previous)",
     "stock",
+    "share prices?",
+    "manufacturers?",
     r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
     r"wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
 )
