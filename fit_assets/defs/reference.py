@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 GROUP = "reference"
 
 PLACES_CODE = source_digest("places.py", "reference/facts.py")
-REGISTER_CODE = source_digest(*(f"reference/{name}.py" for name in ("ingest", "standin", "crosswalk", "tariffs")))
+REGISTER_CODE = source_digest(
+    *(f"reference/{name}.py" for name in ("ingest", "editions", "standin", "crosswalk", "tariffs"))
+)
 TARIFF_CODE = source_digest("reference/tariffs.py")
 FACTS_CODE = source_digest("reference/facts.py", "reference/tariffs.py")
 
@@ -153,7 +155,8 @@ def installations(context: dg.AssetExecutionContext, config: ArtifactConfig) -> 
     Which of the two it is stands in the table's column ``source`` and in the metadata.
     """
     from fit_assets.evaluation import plots
-    from fit_assets.reference.ingest import build_installations, report_files
+    from fit_assets.reference.editions import report_files
+    from fit_assets.reference.ingest import build_installations
     from fit_assets.reference.warehouse import connect
 
     files = report_files(settings.ofgem_dir())

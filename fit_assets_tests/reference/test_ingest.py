@@ -50,6 +50,21 @@ def later(**changes: str) -> list[str]:
     return [row.get(name, "") for name in LATER]
 
 
+def rows_of(folder: Path, **options: bool) -> pd.DataFrame:
+    """The installations of a folder; every row that was read is one of them, left out as domestic, or rejected."""
+    register = read_reports(folder, **options)
+    facts = register.facts
+    rejected = len(register.rejected)
+    assert facts["rows_read"] == len(register.installations) + facts["domestic_left_out"] + rejected
+    assert sum(facts["rejected_by_reason"].values()) == facts["rejected_rows"] == rejected
+    return register.installations.to_pandas()
+
+
+def refused(folder: Path) -> list[tuple[str, int, str]]:
+    """File, line and reason of the rejected rows."""
+    return [(row["file"], row["line"], row["reason"]) for row in read_reports(folder).rejected.to_pylist()]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, empty_warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data/ofgem, with the project's other data beside it."""
@@ -82,13 +97,13 @@ def write_excel(path: Path, rows: Sequence[Sequence[Any]]) -> None:
 def test_a_part_with_four_rows_of_title(write: Callable[..., None], folder: Path) -> None:
     name = "part 1.csv" if write is write_csv else "part 1.xlsx"
     write(folder / name, [*TITLE, LATER, later(), later(FIT_ID="77", Technology="Hydro"), []])
-    register = read_reports(folder)
-    assert register.frame["fit_id"].tolist() == ["4004", "77"]
-    row = register.frame.iloc[0]
+    frame = rows_of(folder)
+    assert frame["fit_id"].tolist() == ["4004", "77"]
+    row = frame.iloc[0]
     assert (row["outward_code"], row["postcode_area"], row["capacity_kw"]) == ("RG17", "RG", 500.0)
     assert row["commissioned_date"] == date(2012, 1, 12)
     assert (row["local_authority"], row["country"], row["source"]) == ("West Berkshire", "England", SOURCE)
-    assert len(register.rejected) == 0
+    assert refused(folder) == []
 
 
 def test_excel_cells_with_types(folder: Path) -> None:
@@ -98,7 +113,7 @@ def test_excel_cells_with_types(folder: Path) -> None:
     row[LATER.index("Commissioning date")] = datetime(2012, 1, 12)
     row[LATER.index("Application date")] = 40920  # Excel's number of 12 January 2012
     write_excel(folder / "a.xlsx", [*TITLE, LATER, row])
-    found = read_reports(folder).frame.iloc[0]
+    found = rows_of(folder).iloc[0]
     assert (found["fit_id"], found["capacity_kw"]) == ("4004", 500.0)
     assert found["commissioned_date"] == found["application_date"] == date(2012, 1, 12)
 
@@ -121,23 +136,24 @@ def test_an_older_edition_without_ids_gets_stable_ones(folder: Path) -> None:
     ]
     other = ["EH1", "Photovoltaic", "4", "4", "2013-07-05", "2013-07-04", "", "", "", "Community", "Scotland", "", ""]
     write_csv(folder / "old.csv", [OLDER, base, base, other])
-    first = read_reports(folder).frame
+    first = rows_of(folder)
     assert first["fit_id"].is_unique
     assert first["fit_id"].str.fullmatch(r"9\d{11}").all()
     assert set(first["source"]) == {SOURCE_DERIVED_ID}
     assert first.iloc[2]["region"] == "Scotland"
     (folder / "old.csv").unlink()
     write_csv(folder / "again.csv", [[], OLDER, other, base, base])
-    assert set(read_reports(folder).frame["fit_id"]) == set(first["fit_id"])
+    assert set(rows_of(folder)["fit_id"]) == set(first["fit_id"])
 
 
 def test_domestic_rows_are_set_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(folder / "a.csv", [LATER, later(), later(FIT_ID="5", Installation_Type="Domestic")])
     register = load_register()
-    assert register.frame["fit_id"].tolist() == ["4004"]
-    assert (register.facts["rows_read"], register.facts["domestic_rows"]) == (2, 1)
+    assert register.installations["fit_id"].to_pylist() == ["4004"]
+    assert (register.facts["rows_read"], register.facts["domestic_left_out"]) == (2, 1)
     monkeypatch.setenv("FIT_ASSETS_DOMESTIC", "1")
-    assert load_register().frame["fit_id"].tolist() == ["4004", "5"]
+    assert load_register().installations["fit_id"].to_pylist() == ["4004", "5"]
+    assert rows_of(folder, include_domestic=True)["fit_id"].tolist() == ["4004", "5"]
 
 
 @pytest.mark.parametrize(
@@ -151,15 +167,16 @@ def test_domestic_rows_are_set_apart(folder: Path, monkeypatch: pytest.MonkeyPat
         ({"Commissioning_date": ""}, "commissioning date not readable: "),
         ({"Installation_Type": ""}, "no installation type"),
         ({"FIT_ID": "A17"}, "FIT ID is no number: A17"),
-        ({"FIT_ID": "4004"}, "FIT ID stands twice: 4004"),
+        ({"Installation_Country": "Northern Ireland"}, "outside Great Britain"),
+        ({"Technology": "Technology"}, "the header again"),
+        ({"FIT_ID": "4004"}, "the same row again: FIT ID 4004 stands in a.csv, line 6"),
+        ({"FIT_ID": "4004", "Installed_capacity": "50"}, "FIT ID with other content: 4004 stands in a.csv, line 6"),
     ],
 )
 def test_no_row_is_lost_in_silence(changes: dict[str, str], reason: str, folder: Path) -> None:
     write_csv(folder / "a.csv", [*TITLE, LATER, later(), later(**({"FIT_ID": "8"} | changes))])
-    register = read_reports(folder)
-    assert register.frame["fit_id"].tolist() == ["4004"]
-    (row,) = register.rejected.to_dict("records")
-    assert (row["file"], row["line"], row["reason"]) == ("a.csv", 7, reason)
+    assert rows_of(folder)["fit_id"].tolist() == ["4004"]
+    assert refused(folder) == [("a.csv", 7, reason)]
     built = build_installations()
     assert built.extras["rejected_rows"] == 1
     with connect() as connection:
@@ -170,7 +187,7 @@ def test_extensions_get_an_id_of_their_own(folder: Path) -> None:
     extension = later(Installed_capacity="100")
     extension[LATER.index("Extension (Y/N)")] = "Y"
     write_csv(folder / "a.csv", [LATER, later(), extension])
-    frame = read_reports(folder).frame
+    frame = rows_of(folder)
     assert frame["capacity_kw"].tolist() == [500.0, 100.0]
     assert frame["fit_id"].is_unique
     assert frame["source"].tolist() == [SOURCE, SOURCE_DERIVED_ID]
@@ -182,7 +199,7 @@ def test_blanks_and_odd_postcodes(folder: Path) -> None:
         for index, code in enumerate(["", "Unknown", "rg17", "RG17 0AB", "EC1A", "123"], start=1)
     ]
     write_csv(folder / "a.csv", [LATER, *rows])
-    codes = read_reports(folder).frame["outward_code"].tolist()
+    codes = rows_of(folder)["outward_code"].tolist()
     assert [code if isinstance(code, str) else None for code in codes] == [None, None, "RG17", "RG17", "EC1A", None]
 
 
@@ -190,15 +207,15 @@ def test_months_stand_first_only_where_the_column_proves_it(folder: Path) -> Non
     write_csv(
         folder / "a.csv", [LATER, later(FIT_ID="1", Commissioning_date="01/02/2012", Application_date="03/25/2012")]
     )
-    assert read_reports(folder).frame.iloc[0]["commissioned_date"] == date(2012, 1, 2)
+    assert rows_of(folder).iloc[0]["commissioned_date"] == date(2012, 1, 2)
     write_csv(folder / "a.csv", [LATER, later(FIT_ID="1", Commissioning_date="01/02/2012", Application_date="")])
-    assert read_reports(folder).frame.iloc[0]["commissioned_date"] == date(2012, 2, 1)
+    assert rows_of(folder).iloc[0]["commissioned_date"] == date(2012, 2, 1)
 
 
 def test_windows_encoding_and_capital_headers(folder: Path) -> None:
     header = [name.upper() for name in LATER]
     write_csv(folder / "a.csv", [header, later(Local_Authority="Ynys Môn")], encoding="cp1252")
-    assert read_reports(folder).frame.iloc[0]["local_authority"] == "Ynys Môn"
+    assert rows_of(folder).iloc[0]["local_authority"] == "Ynys Môn"
 
 
 def test_several_parts_make_one_register(folder: Path) -> None:
@@ -206,7 +223,7 @@ def test_several_parts_make_one_register(folder: Path) -> None:
     write_excel(folder / "part2.xlsx", [*TITLE, LATER, later(FIT_ID="9")])
     (folder / "README.md").write_text("not a report")
     register = load_register()
-    assert sorted(register.frame["fit_id"]) == ["4004", "9"]
+    assert sorted(register.installations["fit_id"].to_pylist()) == ["4004", "9"]
     assert register.facts["files"] == ["part1.csv", "part2.xlsx"]
 
 
