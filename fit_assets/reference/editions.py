@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, zip_longest
@@ -46,7 +46,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("outward_code", "local_authority"),
 )
 HEADER_WITHIN_ROWS = 100
-BATCH_ROWS = 50_000
+BATCH_ROWS = 20_000
 _DELIMITERS = ",;\t|"
 
 Row = tuple[int, Sequence[Any]]
@@ -94,7 +94,7 @@ def read_file(file: Path) -> Iterator[Batch]:
     if file.suffix.lower() == ".csv":
         with file.open(encoding=_encoding(file), errors="replace", newline="") as stream:
             try:
-                yield from _batches(file.name, _csv_rows(stream, file))
+                yield from _batches(file.name, _csv_rows(stream, file), str.strip)
             except _NoHeader as error:
                 raise IngestError(f"{file}{error}") from error
         return
@@ -103,7 +103,7 @@ def read_file(file: Path) -> Iterator[Batch]:
     for title, rows in sheets:
         label = f"{file.name}, sheet {title}" if len(sheets) > 1 else file.name
         try:
-            yield from _batches(label, rows)
+            yield from _batches(label, rows, _text)
         except _NoHeader as error:
             empty.append(str(error))
             yield Batch(label, None)
@@ -117,7 +117,7 @@ def key(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-def _batches(label: str, rows: Iterator[Row]) -> Iterator[Batch]:
+def _batches(label: str, rows: Iterator[Row], text_of: Callable[[Any], str]) -> Iterator[Batch]:
     import pyarrow as pa
 
     positions, width, in_megawatts = _find_header(rows)
@@ -131,12 +131,12 @@ def _batches(label: str, rows: Iterator[Row]) -> Iterator[Batch]:
         columns: dict[str, Any] = {
             "file": [label] * len(batch),
             "line": [line for line, _ in batch],
-            "overlong": [any(map(_text, extra)) for extra in beyond] if beyond else [False] * len(batch),
+            "overlong": [any(map(text_of, extra)) for extra in beyond] if beyond else [False] * len(batch),
         }
         for name in COLUMN_NAMES:
             position = positions.get(name, width)
             known = position < width and position < len(cells)
-            columns[name] = [_text(cell) for cell in cells[position]] if known else [""] * len(batch)
+            columns[name] = list(map(text_of, cells[position])) if known else [""] * len(batch)
             if name in in_megawatts:
                 columns[name] = [cell and f"{cell} MW" for cell in columns[name]]
         yield Batch(label, pa.table(columns, schema=schema))

@@ -22,6 +22,8 @@ ASSET_OF_TABLE = {
     "tariff_rates": "tariff_rates",
     "places": "places",
     "installation_facts": "installation_facts",
+    "outward_codes": "outward_codes",
+    "place_coverage": "place_coverage",
 }
 
 LOCK_WAIT_SECONDS = 30.0
