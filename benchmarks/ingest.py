@@ -26,30 +26,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-HEADER = [
-    "FIT ID",
-    "Extension (Y/N)",
-    "PostCode ",
-    "Technology",
-    "Installed capacity",
-    "Declared net capacity",
-    "Application date",
-    "Commissioning date",
-    "MCS issue date",
-    "Export status",
-    "TariffCode",
-    "Tariff Description",
-    "Installation Type",
-    "Installation Country",
-    "Local Authority",
-    "Government Office Region",
-    "Constituency",
-    "Accreditation Route",
-    "MPAN Prefix",
-    "Community/school category",
-    "LLSOA Code",
-    "MLSOA Code",
-]
+_HEADER = (
+    "FIT ID,Extension (Y/N),PostCode ,Technology,Installed capacity,Declared net capacity,Application date,"
+    "Commissioning date,MCS issue date,Export status,TariffCode,Tariff Description,Installation Type,"
+    "Installation Country,Local Authority,Government Office Region,Constituency,Accreditation Route,MPAN Prefix,"
+    "Community/school category,LLSOA Code,MLSOA Code"
+)
+HEADER = _HEADER.split(",")
 TITLE = (["Feed-in Tariff Installation Report"], ["Part {part} of 3"], ["Published by Ofgem"], [])
 PARTS = 3
 LIMITS = {"csv": 20.0, "xlsx": 120.0}  # seconds for 870,000 rows on two cores

@@ -161,8 +161,7 @@ def _find_header(rows: Iterator[Row]) -> tuple[dict[str, int], int, set[str]]:
                     for name in ("installed_kw", "declared_kw")
                     if key(candidate[found.get(name, 0)]).endswith("mw")
                 }
-                width = max(index for index, name in enumerate(candidate, start=1) if name)
-                return found, width, megawatts & set(found)
+                return found, len(candidate), megawatts & set(found)
             lacking = f", row {line}: the header lacks a column ({'; '.join(' or '.join(group) for group in missing)})"
         above = names
     raise _NoHeader(

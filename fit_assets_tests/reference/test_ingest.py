@@ -1,3 +1,4 @@
+import csv
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -7,16 +8,21 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from fit_assets import settings
 from fit_assets.reference import standin
+from fit_assets.reference.editions import IngestError, key
 from fit_assets.reference.ingest import (
     SOURCE,
     SOURCE_DERIVED_ID,
-    IngestError,
+    _capacity,
+    _read_date,
     build_installations,
     load_register,
     read_reports,
 )
 from fit_assets.reference.warehouse import connect, table_digest
+
+WIND_REGISTER = settings.PROJECT_ROOT.parent / "shared" / "data" / "wind_register.csv"
 
 LATER_NAMES = (
     "FIT ID,Extension (Y/N),PostCode ,Technology,Installed capacity,Declared net capacity,Application date,"
@@ -68,8 +74,6 @@ def refused(folder: Path) -> list[tuple[str, int, str]]:
 @pytest.fixture
 def folder(tmp_path: Path, empty_warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data/ofgem, with the project's other data beside it."""
-    from fit_assets import settings
-
     for file in settings.data_dir().glob("*.csv"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv("FIT_ASSETS_DATA", str(tmp_path))
@@ -80,8 +84,6 @@ def folder(tmp_path: Path, empty_warehouse: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[Any]], encoding: str = "utf-8") -> None:
-    import csv
-
     with path.open("w", newline="", encoding=encoding) as stream:
         csv.writer(stream).writerows(rows)
 
@@ -274,3 +276,162 @@ def test_without_files_the_stand_in_answers(folder: Path, monkeypatch: pytest.Mo
     assert "STAND-IN" in built.extras["source"]
     write_csv(folder / "a.csv", [LATER, later()])
     assert "Ofgem's Feed-in Tariff" in build_installations().extras["source"]
+
+
+def test_an_extension_before_its_parent_leaves_the_parent_its_id(folder: Path) -> None:
+    extension = later(Installed_capacity="100")
+    extension[LATER.index("Extension (Y/N)")] = "Yes"
+    write_csv(folder / "a.csv", [LATER, extension, later(), extension])
+    frame = rows_of(folder).set_index("capacity_kw")
+    assert frame.loc[500.0, ["fit_id", "source"]].tolist() == ["4004", SOURCE]
+    assert frame.loc[100.0, "source"] == SOURCE_DERIVED_ID
+    assert refused(folder) == [("a.csv", 4, "the same row again: FIT ID 4004 stands in a.csv, line 3")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kilowatts"),
+    [("1,234.5", 1234.5), ("500 kW", 500.0), ("0.5 MW", 500.0), ("3,68", 3.68), (".5", 0.5), ("500kWp", 500.0)],
+)
+def test_capacities_in_many_spellings(text: str, kilowatts: float) -> None:
+    assert _capacity(text) == kilowatts
+
+
+@pytest.mark.parametrize("text", ["", "lots", "1.2.3", "-5", "5 GW", "1,23,4"])
+def test_what_is_no_capacity(text: str) -> None:
+    assert _capacity(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "month_first", "day"),
+    [
+        ("12/01/2012 14:30", False, date(2012, 1, 12)),
+        ("01/12/2012", True, date(2012, 1, 12)),
+        ("25/12/2012", True, date(2012, 12, 25)),
+        ("12/25/2012", False, date(2012, 12, 25)),
+        ("12.1.12", False, date(2012, 1, 12)),
+        ("2012-01-12T00:00:00", False, date(2012, 1, 12)),
+        ("20120112", False, date(2012, 1, 12)),
+        ("12-Jan-2012", False, date(2012, 1, 12)),
+        ("12 January 12", False, date(2012, 1, 12)),
+        ("40920", False, date(2012, 1, 12)),
+        ("40920.5", False, date(2012, 1, 12)),
+        ("31/02/2012", False, None),
+        ("12/01/201", False, None),
+        ("soon", False, None),
+    ],
+)
+def test_dates_in_many_spellings(text: str, month_first: bool, day: date | None) -> None:
+    assert _read_date(text, month_first) == day
+
+
+RENAMED = (
+    "Accreditation Number;Post Code;Technology Type;Total Installed Capacity (MW);Date Commissioned;Site Notes;"
+    "Installation Category;Nation;Local Authority District;GOR;Postal Code District"
+)
+
+
+def _later_csv(folder: Path, rows: list[dict[str, str]]) -> None:
+    parts = [
+        later(
+            FIT_ID=row["fit_id"],
+            PostCode_=f"{row['outward_code']} ",
+            Installed_capacity=row["capacity_kw"],
+            Commissioning_date=date.fromisoformat(row["commissioned_date"]).strftime("%d/%m/%Y %H:%M"),
+            Installation_Country=row["country"],
+            Local_Authority=row["local_authority"],
+            Government_Office_Region=row["region"],
+        )
+        for row in rows
+    ]
+    for part in range(3):
+        write_csv(folder / f"part {part}.csv", [*TITLE, LATER, *parts[part::3]], encoding="utf-8-sig")
+
+
+def _older_excel(folder: Path, rows: list[dict[str, str]]) -> None:
+    """A cover page, no ids, the net capacity alone, Excel's day numbers, two sheets of data."""
+    book = openpyxl.Workbook()
+    book.active.title = "Cover"
+    book.active.append(["Feed-in Tariff Installation Report", "Notes"])
+    for part in range(2):
+        sheet = book.create_sheet(f"Part {part}")
+        for line in [*TITLE, [], [], OLDER]:
+            sheet.append(line)
+        for row in rows[part::2]:
+            day = (date.fromisoformat(row["commissioned_date"]) - date(1899, 12, 30)).days
+            place = [row["country"], row["local_authority"].upper(), row["region"]]
+            code, capacity = row["outward_code"].lower(), float(row["capacity_kw"])
+            sheet.append([code, " wind ", None, capacity, None, day, "", "", "", "Community", *place])
+    book.save(folder / "old.xlsx")
+
+
+def _renamed_columns(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Names of no edition seen, another order, semicolons, megawatts, months first, UTF-16 as Excel writes it."""
+    lines = [RENAMED] + [
+        ";".join(
+            [
+                f"FIT{row['fit_id']:>08}",
+                f"{row['outward_code']} 1AA" if row["outward_code"] else "",
+                "Onshore Wind",
+                f"{float(row['capacity_kw']) / 1000:.6f}",
+                date.fromisoformat(row["commissioned_date"]).strftime("%m/%d/%Y"),
+                "well kept",
+                "Non-Domestic (Commercial)",
+                row["country"],
+                row["local_authority"],
+                row["region"],
+                "",
+            ]
+        )
+        for row in rows
+    ]
+    (folder / "new.csv").write_text("\r\n".join(lines), encoding="utf-16")
+
+
+@pytest.mark.skipif(not WIND_REGISTER.exists(), reason=f"needs the real wind register at {WIND_REGISTER}")
+@pytest.mark.parametrize("write", [_later_csv, _older_excel, _renamed_columns])
+def test_real_rows_in_other_editions(write: Callable[[Path, list[dict[str, str]]], None], folder: Path) -> None:
+    with WIND_REGISTER.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if int(row["fit_id"]) % 9 == 0 or not row["outward_code"]]
+    write(folder, rows)
+    frame = rows_of(folder)
+    assert refused(folder) == []
+    assert frame["fit_id"].is_unique
+    found = sorted(
+        (round(row.capacity_kw, 6), row.outward_code or "", row.commissioned_date, key(row.local_authority or ""))
+        for row in frame.astype(object).where(frame.notna(), None).itertuples()
+    )
+    expected = sorted(
+        (
+            float(row["capacity_kw"]),
+            row["outward_code"],
+            date.fromisoformat(row["commissioned_date"]),
+            key(row["local_authority"].replace("Unknown", "")),
+        )
+        for row in rows
+    )
+    assert found == expected
+    if write is not _older_excel:
+        assert set(frame["fit_id"]) == {row["fit_id"] for row in rows}
+    else:
+        assert read_reports(folder).facts["sheets_without_table"] == ["old.xlsx, sheet Cover"]
+
+
+def test_an_open_quotation_mark_hides_no_row(folder: Path) -> None:
+    lines = [",".join(later(FIT_ID=str(number))) for number in range(1, 6)]
+    lines[1] = lines[1].replace("West Berkshire", '"West Berkshire')
+    lines[3] = lines[3].replace("West Berkshire", '"West Berkshire"')
+    (folder / "a.csv").write_text("\n".join([",".join(LATER), *lines]))
+    assert {"1", "3", "4", "5"} <= set(rows_of(folder)["fit_id"])
+
+
+def test_a_header_over_two_rows_of_merged_cells(folder: Path) -> None:
+    upper = [name if index % 2 else "" for index, name in enumerate(LATER)]
+    lower = ["" if index % 2 else name for index, name in enumerate(LATER)]
+    write_excel(folder / "a.xlsx", [*TITLE, upper, lower, later()])
+    assert rows_of(folder)["fit_id"].tolist() == ["4004"]
+
+
+def test_a_folder_of_sheets_without_a_table(folder: Path) -> None:
+    write_excel(folder / "a.xlsx", [["Notes"], ["Nothing here"]])
+    with pytest.raises(IngestError, match=r"a.xlsx: no header row"):
+        read_reports(folder)
