@@ -263,7 +263,8 @@ def place_coverage(config: ArtifactConfig) -> dg.MaterializeResult[None]:
     result = reference_table("place_coverage", inputs, build_place_coverage, force=config.force)
     with connect(needs=("place_coverage",)) as connection:
         table = connection.execute("SELECT * FROM place_coverage ORDER BY least(recall, precision), place").df()
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    plain = table.astype(object).where(table.notna(), None)
+    rows = [dict(zip(plain.columns, row, strict=True)) for row in plain.to_numpy().tolist()]
     shown = {"by_place": table_of(rows), "recall_and_precision": picture(plots.place_coverage(table), "coverage")}
     return result._replace(metadata={**(result.metadata or {}), **shown})
 

@@ -151,10 +151,12 @@ def agreement(spread: pd.DataFrame, crosswalk: pd.DataFrame) -> dict[str, Any]:
         if column == "local_authority":
             differs &= own != joined["register_authority"].fillna("").map(key)
         counted[f"other_{column}"] = int(joined.loc[differs, "count"].sum())
-        pairs = joined[differs].groupby(["outward_code", column, f"{column}_expected"])["count"].sum()
+        names = ["outward_code", column, f"{column}_expected"]
+        pairs = joined[differs].groupby(names, as_index=False)["count"].sum()
+        most = pairs.sort_values("count", ascending=False, kind="stable").head(10)
         counted[f"other_{column}_sample"] = [
-            {"outward_code": code, "register": own, "crosswalk": expected, "rows": int(rows)}
-            for (code, own, expected), rows in pairs.sort_values(ascending=False, kind="stable").head(10).items()
+            dict(zip(("outward_code", "register", "crosswalk", "rows"), row, strict=True))
+            for row in most.to_numpy().tolist()
         ]
     return counted
 
