@@ -152,7 +152,7 @@ def agreement(spread: pd.DataFrame, crosswalk: pd.DataFrame) -> dict[str, Any]:
             differs &= own != joined["register_authority"].fillna("").map(key)
         counted[f"other_{column}"] = int(joined.loc[differs, "count"].sum())
         names = ["outward_code", column, f"{column}_expected"]
-        pairs = joined[differs].groupby(names, as_index=False)["count"].sum()
+        pairs = joined[differs].groupby(names, as_index=False)[["count"]].sum()
         most = pairs.sort_values("count", ascending=False, kind="stable").head(10)
         counted[f"other_{column}_sample"] = [
             dict(zip(("outward_code", "register", "crosswalk", "rows"), row, strict=True))
