@@ -7,12 +7,14 @@ Each distinct text of a column is read once, in Python; DuckDB does what concern
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,14 +145,20 @@ def _stage(db: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> list[str]:
     texts = ", ".join(f"{name} VARCHAR" for name in COLUMN_NAMES)
     db.execute(f"CREATE TABLE raw (file VARCHAR, line BIGINT, overlong BOOLEAN, {texts})")
     without_table = []
-    for file in files:
-        for batch in read_file(file):
+    # Millions of lists of text and no cycle among them: looking for cycles took a third of the time of reading.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for batch in chain.from_iterable(map(read_file, files)):
             if batch.rows is None:
                 without_table.append(batch.label)
                 continue
             db.register("batch", batch.rows)
             db.execute("INSERT INTO raw SELECT * FROM batch")
             db.unregister("batch")
+    finally:
+        if collects:
+            gc.enable()
     return without_table
 
 
