@@ -16,6 +16,8 @@ GRAPH: dict[str, dict[str, set[str]]] = {
         "installations": set(),
         "tariff_rates": set(),
         "installation_facts": {"installations", "tariff_rates"},
+        "outward_codes": {"installations"},
+        "place_coverage": {"installations", "places"},
     },
     "dataset": {
         "training_examples": {"places"},

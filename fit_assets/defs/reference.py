@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 GROUP = "reference"
 
 PLACES_CODE = source_digest("places.py", "reference/facts.py")
-REGISTER_CODE = source_digest(*(f"reference/{name}.py" for name in ("ingest", "standin", "crosswalk", "tariffs")))
+REGISTER_CODE = source_digest(
+    *(f"reference/{name}.py" for name in ("ingest", "editions", "standin", "crosswalk", "tariffs"))
+)
+COVERAGE_CODE = source_digest("reference/coverage.py", "reference/crosswalk.py", "places.py")
 TARIFF_CODE = source_digest("reference/tariffs.py")
 FACTS_CODE = source_digest("reference/facts.py", "reference/tariffs.py")
 
@@ -48,7 +51,8 @@ KNOWN_TOTALS = {
 }
 # Two installations as they really are: id, kW, outward code.
 KNOWN_INSTALLATIONS = {"4004": (500.0, "RG17", "Wind"), "1585": (335.0, "YO17", "Wind")}
-SCHEME_CEILING_KW = 5_000
+SCHEME_CEILING_KW, MICRO_CHP_CEILING_KW = 5_000, 2
+LARGEST_SHARE_NOWHERE = 0.02
 SCHEME_START, SCHEME_CLOSED = date(2010, 4, 1), date(2020, 3, 31)
 
 FIXED_PLACES = {"Yorkshire": ("YO", "HU", "DN", "HD", "WF", "LS", "BD"), "Berkshire": ("RG", "SL")}
@@ -153,7 +157,8 @@ def installations(context: dg.AssetExecutionContext, config: ArtifactConfig) -> 
     Which of the two it is stands in the table's column ``source`` and in the metadata.
     """
     from fit_assets.evaluation import plots
-    from fit_assets.reference.ingest import build_installations, report_files
+    from fit_assets.reference.editions import report_files
+    from fit_assets.reference.ingest import build_installations
     from fit_assets.reference.warehouse import connect
 
     files = report_files(settings.ofgem_dir())
@@ -166,9 +171,13 @@ def installations(context: dg.AssetExecutionContext, config: ArtifactConfig) -> 
     }
     result = reference_table("installations", inputs, build_installations, force=config.force)
     with connect(needs=("installations",)) as connection:
-        frame = connection.execute("SELECT region, technology, capacity_kw FROM installations").df()
+        frame = connection.execute(
+            "SELECT region, technology, year(commissioned_date) AS commissioned_year, sum(capacity_kw) AS capacity_kw, "
+            "count(*) AS installations FROM installations GROUP BY ALL ORDER BY ALL"
+        ).df()
+    drawn = (plots.capacity_by_technology, plots.capacity_by_region, plots.capacity_by_year)
     return result._replace(
-        metadata={**(result.metadata or {}), "capacity_by_region": picture(plots.capacity_by_region(frame), "MW")}
+        metadata={**(result.metadata or {}), **{plot.__name__: picture(plot(frame), "MW") for plot in drawn}}
     )
 
 
@@ -210,6 +219,56 @@ def installation_facts(config: ArtifactConfig) -> dg.MaterializeResult[None]:
     return reference_table("installation_facts", inputs, lambda: build_installation_facts(as_of), force=config.force)
 
 
+@dg.asset(
+    deps=[installations],
+    group_name=GROUP,
+    kinds={"duckdb", "csv"},
+    owners=OWNERS,
+    code_version=COVERAGE_CODE,
+    pool="duckdb_write",
+)
+def outward_codes(config: ArtifactConfig) -> dg.MaterializeResult[None]:
+    """The crosswalk from outward codes to council, region and nation; where the register disagrees is counted."""
+    from fit_assets.reference.coverage import build_outward_code_table
+
+    names = ("outward_codes.csv", "local_authorities.csv", "former_districts.csv")
+    inputs = {
+        "installations": digest_in_warehouse("installations"),
+        "data": {name: artifacts.digest_of(settings.data_dir() / name) for name in names},
+        "code": COVERAGE_CODE,
+    }
+    return reference_table("outward_codes", inputs, build_outward_code_table, force=config.force)
+
+
+@dg.asset(
+    deps=[installations, places],
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    code_version=COVERAGE_CODE,
+    pool="duckdb_write",
+)
+def place_coverage(config: ArtifactConfig) -> dg.MaterializeResult[None]:
+    """What the postcode patterns of each place include and miss, measured against the register's own councils."""
+    from fit_assets.evaluation import plots
+    from fit_assets.reference.coverage import build_place_coverage
+    from fit_assets.reference.warehouse import connect
+
+    inputs = {
+        "installations": digest_in_warehouse("installations"),
+        "places": place_digest(),
+        "councils": artifacts.digest_of(settings.data_dir() / "place_councils.csv"),
+        "code": COVERAGE_CODE,
+    }
+    result = reference_table("place_coverage", inputs, build_place_coverage, force=config.force)
+    with connect(needs=("place_coverage",)) as connection:
+        table = connection.execute("SELECT * FROM place_coverage ORDER BY least(recall, precision), place").df()
+    plain = table.astype(object).where(table.notna(), None)
+    rows = [dict(zip(plain.columns, row, strict=True)) for row in plain.to_numpy().tolist()]
+    shown = {"by_place": table_of(rows), "recall_and_precision": picture(plots.place_coverage(table), "coverage")}
+    return result._replace(metadata={**(result.metadata or {}), **shown})
+
+
 def _ask(sql: str, *needs: str) -> list[tuple[Any, ...]]:
     from fit_assets.reference.warehouse import connect
 
@@ -221,7 +280,10 @@ def _register_specs() -> Iterator[dg.AssetCheckSpec]:
     for name, description in {
         "known_totals": "Rows and megawatts of each technology are those that Ofgem's register is known to have.",
         "unique_fit_ids": "No FIT id stands twice.",
-        "capacity_in_range": "Every capacity is above 0 and not above the scheme's 5 MW.",
+        "rows_accounted_for": "Rows read are installations, domestic rows left out, or rejected with a reason.",
+        "capacity_in_range": "Every capacity is above 0 and not above the scheme's 5 MW; 2 kW for Micro CHP.",
+        "postcode_shape": "Every outward code has the shape of one and belongs to its postcode area.",
+        "located": "At most 2 % of the rows have neither an outward code nor a council, region or nation.",
         "dates_inside_scheme": "No application before the scheme began or after it closed; no row without a date.",
         "known_installations": "FIT 4004 and FIT 1585 are as they really are.",
         "one_wind_site_in_berkshire": "Wind of 100 kW or more in RG or SL is FIT 4004 and no other.",
@@ -242,7 +304,9 @@ def known_totals() -> tuple[bool, str]:
     found = {
         technology: (count, kilowatts / 1000)
         for technology, count, kilowatts in _ask(
-            "SELECT technology, count(*), sum(capacity_kw) FROM installations GROUP BY ALL", "installations"
+            "SELECT technology, count(*), sum(capacity_kw) FROM installations "
+            "WHERE NOT starts_with(lower(coalesce(installation_type, '')), 'domestic') GROUP BY ALL",
+            "installations",
         )
     }
     wrong = [
@@ -263,13 +327,53 @@ def unique_fit_ids() -> tuple[bool, str]:
     return not twice, f"{len(twice)} stand twice" + (f", {twice[0][0]} among them" if twice else "")
 
 
+def rows_accounted_for() -> tuple[bool, str]:
+    """The balance of the last reading."""
+    facts = read_note("installations").get("extras", {})
+    ((kept, rejected),) = _ask(
+        "SELECT (SELECT count(*) FROM installations), (SELECT count(*) FROM rejected_rows)",
+        "installations",
+        "rejected_rows",
+    )
+    read, domestic = facts.get("rows_read"), facts.get("domestic_left_out")
+    sentence = f"{read} rows read = {kept} installations + {domestic} domestic rows left out + {rejected} rejected"
+    return read is not None and read == kept + domestic + rejected, sentence
+
+
 def capacity_in_range() -> tuple[bool, str]:
     """Lowest and highest capacity."""
-    ((low, high, missing),) = _ask(
-        "SELECT min(capacity_kw), max(capacity_kw), count(*) - count(capacity_kw) FROM installations", "installations"
+    ((low, high, missing, micro),) = _ask(
+        "SELECT min(capacity_kw), max(capacity_kw), count(*) - count(capacity_kw), "
+        "max(capacity_kw) FILTER (technology = 'Micro CHP') FROM installations",
+        "installations",
     )
     passed = missing == 0 and low is not None and low > 0 and high <= SCHEME_CEILING_KW
-    return passed, f"{low} to {high} kW, {missing} without"
+    passed = passed and (micro is None or micro <= MICRO_CHP_CEILING_KW)
+    return passed, f"{low} to {high} kW, {missing} without; Micro CHP up to {micro} kW"
+
+
+def postcode_shape() -> tuple[bool, str]:
+    """Outward codes that are none."""
+    wrong = _ask(
+        "SELECT outward_code FROM installations WHERE outward_code IS NOT NULL AND NOT coalesce("
+        "regexp_full_match(outward_code, '[A-Z]{1,2}[0-9][0-9A-Z]?') "
+        "AND regexp_extract(outward_code, '^[A-Z]+') = postcode_area, FALSE) ORDER BY 1",
+        "installations",
+    )
+    return not wrong, f"{len(wrong)} are none" + (f", {wrong[0][0]} among them" if wrong else "")
+
+
+def located() -> tuple[bool, str]:
+    """Rows that no place can find."""
+    ((without_code, nowhere, total),) = _ask(
+        "SELECT count(*) - count(outward_code), "
+        "count(*) - count(coalesce(outward_code, local_authority, region, country)), count(*) FROM installations",
+        "installations",
+    )
+    return (
+        nowhere <= LARGEST_SHARE_NOWHERE * total,
+        f"{without_code:,} of {total:,} rows without an outward code, {nowhere:,} of them without any place",
+    )
 
 
 def dates_inside_scheme() -> tuple[bool, str]:
@@ -309,7 +413,10 @@ REGISTER_RULES: dict[str, Callable[[], tuple[bool, str]]] = {
     for rule in (
         known_totals,
         unique_fit_ids,
+        rows_accounted_for,
         capacity_in_range,
+        postcode_shape,
+        located,
         dates_inside_scheme,
         known_installations,
         one_wind_site_in_berkshire,

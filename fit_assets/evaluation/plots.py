@@ -26,6 +26,8 @@ BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#6E6E6E"
 
 _TECHNOLOGY_COLOURS = dict(zip(TECHNOLOGIES, (BLUE, ORANGE, SKY, GREEN, PURPLE), strict=True))
 
+_MANY_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
+
 Point = tuple[float, float]
 
 
@@ -160,6 +162,86 @@ def capacity_by_region(installations: pd.DataFrame) -> bytes:
     axes.set_xlabel("MW")
     axes.margins(x=0.08)
     figure.legend(frameon=False, loc="outside lower center", ncols=len(TECHNOLOGIES), fontsize=9)
+    return _png(figure)
+
+
+def capacity_by_technology(installations: pd.DataFrame) -> bytes:
+    """Installed capacity in MW by technology, on a logarithmic axis, with the number of installations.
+
+    Args:
+        installations: columns ``technology``, ``capacity_kw`` and ``installations``, their number.
+    """
+    totals = installations.groupby("technology")[["capacity_kw", "installations"]].sum().sort_values("capacity_kw")
+    figure, axes = _figure(7.5, 1.4 + 0.32 * max(len(totals), 3), "Installed capacity by technology")
+    megawatts = (totals["capacity_kw"] / 1000).tolist()
+    axes.barh(list(totals.index), megawatts, color=[_TECHNOLOGY_COLOURS.get(name, GREY) for name in totals.index])
+    for position, (value, count) in enumerate(zip(megawatts, totals["installations"], strict=True)):
+        axes.text(value, position, f" {value:,.2f} MW, {count:,} sites", va="center", fontsize=8, color=GREY)
+    axes.set_xscale("log")
+    axes.set_xlabel("MW (log scale)")
+    axes.margins(x=0.35)
+    return _png(figure)
+
+
+def capacity_by_year(installations: pd.DataFrame) -> bytes:
+    """Installed capacity in MW by year of commissioning, stacked by technology.
+
+    Args:
+        installations: columns ``commissioned_year``, ``technology``, ``capacity_kw``.
+    """
+    totals = installations.pivot_table(
+        index="commissioned_year", columns="technology", values="capacity_kw", aggfunc="sum", fill_value=0.0
+    )
+    figure, axes = _figure(7.5, 3.6, "Installed capacity by year of commissioning")
+    below = [0.0] * len(totals)
+    for technology in (name for name in TECHNOLOGIES if name in totals.columns):
+        values = (totals[technology] / 1000).tolist()
+        axes.bar(
+            [str(int(year)) for year in totals.index],
+            values,
+            bottom=below,
+            color=_TECHNOLOGY_COLOURS[technology],
+            edgecolor="white",
+            linewidth=0.5,
+            label=technology,
+        )
+        below = [before + value for before, value in zip(below, values, strict=True)]
+    axes.set_ylabel("MW")
+    axes.tick_params(axis="x", rotation=60)
+    figure.legend(frameon=False, loc="outside lower center", ncols=len(TECHNOLOGIES), fontsize=9)
+    return _png(figure)
+
+
+def place_coverage(coverage: pd.DataFrame, most: int = 12) -> bytes:
+    """Recall against precision of each place's postcode patterns, in percent; the poorest ``most`` by name.
+
+    Args:
+        coverage: columns ``place``, ``kind``, ``recall``, ``precision``; places without a figure are left out.
+    """
+    measured = coverage.dropna(subset=["recall", "precision"])
+    figure, axes = _figure(7.5, 5.2, "What the postcode patterns of a place find")
+    for kind, colour, marker in zip(sorted(measured["kind"].unique()), _MANY_COLOURS, "osD^vP*X", strict=False):
+        some = measured[measured["kind"] == kind]
+        label = kind.replace("_", " ")
+        axes.scatter(100 * some["precision"], 100 * some["recall"], c=colour, marker=marker, s=22, label=label)
+    poorest = measured.assign(least=measured[["recall", "precision"]].min(axis=1)).nsmallest(most, "least")
+    for row in poorest.itertuples():
+        axes.annotate(
+            str(row.place),
+            (100 * float(row.precision), 100 * float(row.recall)),  # type: ignore[arg-type]
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    axes.set_xlabel("precision: of the rows found, in the place (%)")
+    axes.set_ylabel("recall: of the place's rows, found (%)")
+    axes.set_xlim(0, 103)
+    axes.set_ylim(0, 103)
+    axes.grid(alpha=0.3)
+    if len(measured):
+        axes.legend(frameon=False, fontsize=8)
+    else:
+        _say(axes, "nothing measured")
     return _png(figure)
 
 

@@ -136,8 +136,10 @@ def build_installation_facts(as_of: date) -> Built:
     generation_kwh, generation_regional_kwh, revenue_gbp, revenue_regional_gbp (a year).
 
     The eligibility date is the latest of commissioning, application and 1 April 2010; where the row's tariff
-    description names a tariff year ("-2011/12"), the day of that year nearest to it. The description's rating
-    ("- L") and installation type ("retrofit", "new build", "standalone") decide as well, where it has them.
+    description names a tariff year ("-2011/12"), the day of that year nearest to it. The description's band
+    (">10-<=50kW"), rating ("- L") and installation type ("retrofit", "new build", "standalone") decide as well, where
+    it has them: an extension is paid by the band of the whole site. Where the description is silent on band, year or
+    rating, the tariff code's (``PV/10-50/09L-3``, year 1 being 2010/11) are taken.
     """
     factors = load_capacity_factors()
     values = ", ".join(
@@ -172,6 +174,8 @@ def build_places() -> Built:
     return replace_table("places", frame, columns=columns, extras={"by_kind": by_kind})
 
 
+# Upper bound of the band in kW, tariff year, rating.
+_CODE = "^[A-Z]+/[0-9.]+-([0-9.]+)/([0-9][0-9])([HML]?)"
 # The constants above stand in the text as literals; a test compares every row with facts_for().
 _FACTS_SQL = f"""
 WITH factors(technology, region, factor) AS (VALUES {{factors}}),
@@ -180,9 +184,19 @@ described AS (
         CASE WHEN commissioned_date IS NOT NULL
              THEN greatest(commissioned_date, coalesce(application_date, commissioned_date),
                            DATE '{SCHEME_START.isoformat()}') END AS later_date,
-        try_cast(regexp_extract(tariff_description, '-(20[0-9][0-9])/[0-9][0-9]', 1) AS INTEGER) AS tariff_year,
+        coalesce(
+            try_cast(regexp_extract(tariff_description, '-(20[0-9][0-9])/[0-9][0-9]', 1) AS INTEGER),
+            2009 + try_cast(regexp_extract(tariff_code, '{_CODE}', 2) AS INTEGER)
+        ) AS tariff_year,
+        coalesce(
+            try_cast(regexp_extract(tariff_description, '<= ?([0-9.]+) ?kW', 1) AS DOUBLE),
+            try_cast(regexp_extract(tariff_code, '{_CODE}', 1) AS DOUBLE),
+            capacity_kw
+        ) AS tariff_kw,
         lower(coalesce(tariff_description, '')) AS words,
-        CASE regexp_extract(tariff_description, '- ?([HML])$', 1)
+        CASE coalesce(
+                nullif(regexp_extract(tariff_description, '- ?([HML])$', 1), ''),
+                regexp_extract(tariff_code, '{_CODE}', 3))
             WHEN 'M' THEN 'Middle' WHEN 'L' THEN 'Lower' ELSE 'Higher' END AS rating
     FROM installations
 ),
@@ -194,7 +208,7 @@ dated AS (
         CASE WHEN technology <> 'Photovoltaic' THEN NULL
              WHEN contains(words, 'standalone') OR contains(words, 'stand alone') THEN 'Standalone'
              WHEN contains(words, 'new build') THEN 'New Build'
-             WHEN contains(words, 'retro') OR capacity_kw <= 4 THEN 'Retrofit'
+             WHEN contains(words, 'retro') OR tariff_kw <= 4 THEN 'Retrofit'
              ELSE 'Standard' END AS pv_type
     FROM described
 ),
@@ -245,7 +259,7 @@ LEFT JOIN tariff_rates AS r
     AND r.technology = i.technology
     AND (r.pv_type IS NULL OR r.pv_type = i.pv_type)
     AND (r.rating IS NULL OR r.rating = i.rating)
-    AND i.capacity_kw > r.capacity_above_kw AND i.capacity_kw <= r.capacity_to_kw
+    AND i.tariff_kw > r.capacity_above_kw AND i.tariff_kw <= r.capacity_to_kw
     AND i.eligibility_date >= coalesce(r.eligible_from, DATE '0001-01-01')
     AND i.eligibility_date <= coalesce(r.eligible_to, DATE '9999-12-31')
 """

@@ -13,6 +13,7 @@ from fit_assets import settings
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import pyarrow as pa
 
 # Tables by the Dagster asset that makes them: the error message for a missing table names it.
 ASSET_OF_TABLE = {
@@ -21,6 +22,8 @@ ASSET_OF_TABLE = {
     "tariff_rates": "tariff_rates",
     "places": "places",
     "installation_facts": "installation_facts",
+    "outward_codes": "outward_codes",
+    "place_coverage": "place_coverage",
 }
 
 LOCK_WAIT_SECONDS = 30.0
@@ -70,49 +73,70 @@ def connect(read_only: bool = True, *, needs: tuple[str, ...] = ()) -> Iterator[
         connection.close()
 
 
-def replace_table(
-    name: str,
-    content: pd.DataFrame | str,
-    *,
-    columns: dict[str, str] | None = None,
-    comment: str = "",
-    params: dict[str, Any] | None = None,
-    extras: dict[str, Any] | None = None,
-) -> Built:
-    """Put a table in place of the old one; whatever fails on the way leaves the old one untouched.
+@dataclass(frozen=True)
+class NewTable:
+    """A table to be.
 
     Args:
         name: the table.
-        content: a frame, or a SELECT over the tables at hand.
+        content: a frame, an Arrow table, or a SELECT over the tables at hand.
         columns: DuckDB type by column for a frame, in the table's order; rows of other types are an error.
         comment: kept as the table's COMMENT.
         params: values for the SELECT's named parameters.
         extras: passed on in the result.
     """
-    aside = f"{name}__aside"
+
+    name: str
+    content: pd.DataFrame | pa.Table | str
+    columns: dict[str, str] | None = None
+    comment: str = ""
+    params: dict[str, Any] | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def replace_table(name: str, content: pd.DataFrame | pa.Table | str, **more: Any) -> Built:
+    """Put a table in place of the old one: :func:`replace_tables` for one, with the fields of :class:`NewTable`."""
+    (built,) = replace_tables(NewTable(name, content, **more))
+    return built
+
+
+def replace_tables(*tables: NewTable) -> list[Built]:
+    """Put tables in place of the old ones, all at once; whatever fails on the way leaves the old ones untouched."""
     with connect(read_only=False) as connection:
-        if isinstance(content, str):
-            select = content
-        else:
-            # A copy: DuckDB cannot read a frame that is a reversed view.
-            connection.register("incoming", content.copy())
-            chosen = [f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in (columns or {}).items()]
-            select = f"SELECT {', '.join(chosen) or '*'} FROM incoming"
         connection.execute("BEGIN")
         try:
-            connection.execute(f'CREATE OR REPLACE TABLE "{aside}" AS {select}', params or None)
-            connection.execute(f'DROP TABLE IF EXISTS "{name}"')
-            connection.execute(f'ALTER TABLE "{aside}" RENAME TO "{name}"')
-            if comment:
-                # COMMENT takes no parameters.
-                quoted = comment.replace("'", "''")
-                connection.execute(f"COMMENT ON TABLE \"{name}\" IS '{quoted}'")
+            for table in tables:
+                _replace(connection, table)
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
-        rows = connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0]
-        return Built(name, rows, _digest(connection, name), dict(extras or {}))
+        return [
+            Built(
+                table.name,
+                connection.execute(f'SELECT count(*) FROM "{table.name}"').fetchall()[0][0],
+                _digest(connection, table.name),
+                dict(table.extras),
+            )
+            for table in tables
+        ]
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: NewTable) -> None:
+    aside = f"{table.name}__aside"
+    select = table.content
+    if not isinstance(select, str):
+        # A copy of a frame: DuckDB cannot read one that is a reversed view.
+        connection.register("incoming", select.copy() if hasattr(select, "copy") else select)
+        chosen = [f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in (table.columns or {}).items()]
+        select = f"SELECT {', '.join(chosen) or '*'} FROM incoming"
+    connection.execute(f'CREATE OR REPLACE TABLE "{aside}" AS {select}', table.params)
+    connection.execute(f'DROP TABLE IF EXISTS "{table.name}"')
+    connection.execute(f'ALTER TABLE "{aside}" RENAME TO "{table.name}"')
+    if table.comment:
+        # COMMENT takes no parameters.
+        quoted = table.comment.replace("'", "''")
+        connection.execute(f"COMMENT ON TABLE \"{table.name}\" IS '{quoted}'")
 
 
 def table_digest(name: str) -> str:

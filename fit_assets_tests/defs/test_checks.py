@@ -220,6 +220,11 @@ def register(var: Path) -> Callable[[str], None]:
             "('1585', 'Wind', 335::DOUBLE, 'YO17', 'YO', DATE '2013-07-04', DATE '2013-07-04')) AS rows("
             "fit_id, technology, capacity_kw, outward_code, postcode_area, commissioned_date, application_date)"
         )
+        for column in ("local_authority", "region", "country", "installation_type"):
+            connection.execute(f"ALTER TABLE installations ADD COLUMN {column} VARCHAR")
+        connection.execute("CREATE TABLE rejected_rows AS SELECT 'a.csv' AS file, 9 AS line, 'odd' AS reason")
+    note = {"extras": {"rows_read": 5, "domestic_left_out": 2}}
+    artifacts.write_text(reference.table_note("installations"), json.dumps(note))
 
     def spoil(statement: str) -> None:
         with connect(read_only=False) as connection:
@@ -234,6 +239,11 @@ def register(var: Path) -> Callable[[str], None]:
         ("unique_fit_ids", "INSERT INTO installations SELECT * FROM installations LIMIT 1"),
         ("capacity_in_range", "UPDATE installations SET capacity_kw = 5001"),
         ("capacity_in_range", "UPDATE installations SET capacity_kw = NULL WHERE fit_id = '1585'"),
+        ("capacity_in_range", "UPDATE installations SET technology = 'Micro CHP', capacity_kw = 2.5"),
+        ("rows_accounted_for", "DELETE FROM rejected_rows"),
+        ("postcode_shape", "UPDATE installations SET outward_code = 'RG17 0AB' WHERE fit_id = '4004'"),
+        ("postcode_shape", "UPDATE installations SET postcode_area = 'GL' WHERE fit_id = '4004'"),
+        ("located", "UPDATE installations SET outward_code = NULL WHERE fit_id = '4004'"),
         ("dates_inside_scheme", "UPDATE installations SET application_date = DATE '2009-12-31'"),
         ("dates_inside_scheme", "UPDATE installations SET commissioned_date = NULL"),
         ("known_installations", "UPDATE installations SET capacity_kw = 501 WHERE fit_id = '4004'"),

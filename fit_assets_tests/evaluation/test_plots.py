@@ -36,8 +36,17 @@ def test_every_plot_is_a_png_of_sensible_size() -> None:
     some = report(5)
     comparison = compare(report(9), some, AnswerComparer(lambda filters: (["id"], [])))
     frame = pd.DataFrame(
-        {"region": ["Wales", "Scotland", None], "technology": ["Wind", "Hydro", "Wind"], "capacity_kw": [1e3, 2e3, 5.0]}
+        {
+            "region": ["Wales", "Scotland", None],
+            "technology": ["Wind", "Hydro", "Wind"],
+            "capacity_kw": [1e3, 2e3, 5.0],
+            "commissioned_year": [2011, 2012, 2012],
+            "installations": [1, 2, 3],
+        }
     )
+    coverage = pd.DataFrame(
+        {"place": ["Devon", "Wales", "Bath"], "kind": ["county", "nation", "city"], "recall": [0.9, 0.99, None]}
+    ).assign(precision=[0.8, 0.7, None])
     for png in (
         plots.loss_curve([(1, 2.0), (2, 1.0)], [(2, 1.1)], best_step=2),
         plots.metrics_by_label(some.slices["category"], "parsing_accuracy", "by category"),
@@ -45,6 +54,10 @@ def test_every_plot_is_a_png_of_sensible_size() -> None:
         plots.confusion_by_field(some.confusion),
         plots.ab_comparison(comparison),
         plots.capacity_by_region(frame),
+        plots.capacity_by_technology(frame),
+        plots.capacity_by_year(frame),
+        plots.place_coverage(coverage),
+        plots.place_coverage(coverage.iloc[:0]),
         plots.latency_histogram([p.latency_ms for p in some.predictions]),
     ):
         width, height = size(png)

@@ -1,9 +1,12 @@
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from fit_assets import settings
 from fit_assets.places import load_gazetteer
+from fit_assets.reference import standin
 from fit_assets.reference.facts import (
     CapacityFactorError,
     build_installation_facts,
@@ -12,7 +15,8 @@ from fit_assets.reference.facts import (
     tariff_end,
     years_left,
 )
-from fit_assets.reference.warehouse import WarehouseError, connect
+from fit_assets.reference.tariffs import build_tariff_rates
+from fit_assets.reference.warehouse import WarehouseError, connect, replace_table
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,54 @@ def test_every_installation_has_facts_and_the_places_are_a_table() -> None:
         berkshire = connection.execute("SELECT patterns FROM places WHERE name = 'Berkshire'").fetchall()
         assert berkshire == [(["RG", "SL"],)]
         assert connection.execute("SELECT count(*) FROM places").fetchall() == [(len(load_gazetteer().places),)]
+
+
+@pytest.mark.usefixtures("empty_warehouse")
+@pytest.mark.parametrize(
+    ("description", "code", "pence"),
+    [
+        (None, None, 32.31),  # 100 kW by its capacity
+        ("Wind (>100-<=500kW)-2011/12", None, 25.12),  # part of a larger site
+        (None, "WD/100-500/02-1", 25.12),
+        ("Wind (>15-<=100kW)-2011/12", "WD/100-500/02-1", 32.31),  # the description goes before the code
+    ],
+)
+def test_the_rows_own_tariff_decides(description: str | None, code: str | None, pence: float) -> None:
+    row = dict.fromkeys(standin.COLUMNS) | {
+        "fit_id": "1",
+        "technology": "Wind",
+        "capacity_kw": 100.0,
+        "commissioned_date": date(2011, 5, 1),
+        "tariff_description": description,
+        "tariff_code": code,
+    }
+    replace_table("installations", pd.DataFrame([row], dtype=object), columns=standin.COLUMNS)
+    build_tariff_rates()
+    build_installation_facts(date(2026, 1, 1))
+    with connect() as connection:
+        assert connection.execute("SELECT tariff_p_kwh FROM installation_facts").fetchall() == [(pence,)]
+
+
+def test_the_worked_example_of_the_docs_is_what_the_code_computes() -> None:
+    text = (settings.data_dir() / "reference.md").read_text("utf-8")
+    day = date(2026, 1, 1)
+    for capacity, commissioned, region in (
+        (500, date(2012, 1, 12), "South East"),
+        (335, date(2013, 7, 4), "Yorkshire and The Humber"),
+    ):
+        facts = facts_for("Wind", capacity, commissioned, day, region=region)
+        assert facts.tariff is not None
+        assert facts.revenue_gbp is not None
+        assert facts.revenue_regional_gbp is not None
+        for figure in (
+            f"{facts.tariff.pence_per_kwh} p/kWh",
+            f"{facts.generation_kwh:,.0f} kWh",
+            f"£{facts.revenue_gbp:,.0f}",
+            f"£{facts.revenue_regional_gbp:,.0f}",
+            f"{(facts.tariff_end - day).days:,} days",
+            f"{facts.fit_remaining_years:.2f} years",
+        ):
+            assert figure in text, figure
 
 
 @pytest.mark.usefixtures("empty_warehouse")

@@ -1,3 +1,4 @@
+import csv
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -7,16 +8,21 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from fit_assets import settings
 from fit_assets.reference import standin
+from fit_assets.reference.editions import IngestError, key
 from fit_assets.reference.ingest import (
     SOURCE,
     SOURCE_DERIVED_ID,
-    IngestError,
+    _capacity,
+    _read_date,
     build_installations,
     load_register,
     read_reports,
 )
 from fit_assets.reference.warehouse import connect, table_digest
+
+WIND_REGISTER = settings.PROJECT_ROOT.parent / "shared" / "data" / "wind_register.csv"
 
 LATER_NAMES = (
     "FIT ID,Extension (Y/N),PostCode ,Technology,Installed capacity,Declared net capacity,Application date,"
@@ -50,11 +56,24 @@ def later(**changes: str) -> list[str]:
     return [row.get(name, "") for name in LATER]
 
 
+def rows_of(folder: Path, **options: bool) -> pd.DataFrame:
+    """The installations of a folder; every row that was read is one of them, left out as domestic, or rejected."""
+    register = read_reports(folder, **options)
+    facts = register.facts
+    rejected = len(register.rejected)
+    assert facts["rows_read"] == len(register.installations) + facts["domestic_left_out"] + rejected
+    assert sum(facts["rejected_by_reason"].values()) == facts["rejected_rows"] == rejected
+    return register.installations.to_pandas()
+
+
+def refused(folder: Path) -> list[tuple[str, int, str]]:
+    """File, line and reason of the rejected rows."""
+    return [(row["file"], row["line"], row["reason"]) for row in read_reports(folder).rejected.to_pylist()]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, empty_warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data/ofgem, with the project's other data beside it."""
-    from fit_assets import settings
-
     for file in settings.data_dir().glob("*.csv"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv("FIT_ASSETS_DATA", str(tmp_path))
@@ -65,8 +84,6 @@ def folder(tmp_path: Path, empty_warehouse: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[Any]], encoding: str = "utf-8") -> None:
-    import csv
-
     with path.open("w", newline="", encoding=encoding) as stream:
         csv.writer(stream).writerows(rows)
 
@@ -82,13 +99,13 @@ def write_excel(path: Path, rows: Sequence[Sequence[Any]]) -> None:
 def test_a_part_with_four_rows_of_title(write: Callable[..., None], folder: Path) -> None:
     name = "part 1.csv" if write is write_csv else "part 1.xlsx"
     write(folder / name, [*TITLE, LATER, later(), later(FIT_ID="77", Technology="Hydro"), []])
-    register = read_reports(folder)
-    assert register.frame["fit_id"].tolist() == ["4004", "77"]
-    row = register.frame.iloc[0]
+    frame = rows_of(folder)
+    assert frame["fit_id"].tolist() == ["4004", "77"]
+    row = frame.iloc[0]
     assert (row["outward_code"], row["postcode_area"], row["capacity_kw"]) == ("RG17", "RG", 500.0)
     assert row["commissioned_date"] == date(2012, 1, 12)
     assert (row["local_authority"], row["country"], row["source"]) == ("West Berkshire", "England", SOURCE)
-    assert len(register.rejected) == 0
+    assert refused(folder) == []
 
 
 def test_excel_cells_with_types(folder: Path) -> None:
@@ -98,7 +115,7 @@ def test_excel_cells_with_types(folder: Path) -> None:
     row[LATER.index("Commissioning date")] = datetime(2012, 1, 12)
     row[LATER.index("Application date")] = 40920  # Excel's number of 12 January 2012
     write_excel(folder / "a.xlsx", [*TITLE, LATER, row])
-    found = read_reports(folder).frame.iloc[0]
+    found = rows_of(folder).iloc[0]
     assert (found["fit_id"], found["capacity_kw"]) == ("4004", 500.0)
     assert found["commissioned_date"] == found["application_date"] == date(2012, 1, 12)
 
@@ -121,23 +138,24 @@ def test_an_older_edition_without_ids_gets_stable_ones(folder: Path) -> None:
     ]
     other = ["EH1", "Photovoltaic", "4", "4", "2013-07-05", "2013-07-04", "", "", "", "Community", "Scotland", "", ""]
     write_csv(folder / "old.csv", [OLDER, base, base, other])
-    first = read_reports(folder).frame
+    first = rows_of(folder)
     assert first["fit_id"].is_unique
     assert first["fit_id"].str.fullmatch(r"9\d{11}").all()
     assert set(first["source"]) == {SOURCE_DERIVED_ID}
     assert first.iloc[2]["region"] == "Scotland"
     (folder / "old.csv").unlink()
     write_csv(folder / "again.csv", [[], OLDER, other, base, base])
-    assert set(read_reports(folder).frame["fit_id"]) == set(first["fit_id"])
+    assert set(rows_of(folder)["fit_id"]) == set(first["fit_id"])
 
 
 def test_domestic_rows_are_set_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(folder / "a.csv", [LATER, later(), later(FIT_ID="5", Installation_Type="Domestic")])
     register = load_register()
-    assert register.frame["fit_id"].tolist() == ["4004"]
-    assert (register.facts["rows_read"], register.facts["domestic_rows"]) == (2, 1)
+    assert register.installations["fit_id"].to_pylist() == ["4004"]
+    assert (register.facts["rows_read"], register.facts["domestic_left_out"]) == (2, 1)
     monkeypatch.setenv("FIT_ASSETS_DOMESTIC", "1")
-    assert load_register().frame["fit_id"].tolist() == ["4004", "5"]
+    assert load_register().installations["fit_id"].to_pylist() == ["4004", "5"]
+    assert rows_of(folder, include_domestic=True)["fit_id"].tolist() == ["4004", "5"]
 
 
 @pytest.mark.parametrize(
@@ -151,15 +169,16 @@ def test_domestic_rows_are_set_apart(folder: Path, monkeypatch: pytest.MonkeyPat
         ({"Commissioning_date": ""}, "commissioning date not readable: "),
         ({"Installation_Type": ""}, "no installation type"),
         ({"FIT_ID": "A17"}, "FIT ID is no number: A17"),
-        ({"FIT_ID": "4004"}, "FIT ID stands twice: 4004"),
+        ({"Installation_Country": "Northern Ireland"}, "outside Great Britain"),
+        ({"Technology": "Technology"}, "the header again"),
+        ({"FIT_ID": "4004"}, "the same row again: FIT ID 4004 stands in a.csv, line 6"),
+        ({"FIT_ID": "4004", "Installed_capacity": "50"}, "FIT ID with other content: 4004 stands in a.csv, line 6"),
     ],
 )
 def test_no_row_is_lost_in_silence(changes: dict[str, str], reason: str, folder: Path) -> None:
     write_csv(folder / "a.csv", [*TITLE, LATER, later(), later(**({"FIT_ID": "8"} | changes))])
-    register = read_reports(folder)
-    assert register.frame["fit_id"].tolist() == ["4004"]
-    (row,) = register.rejected.to_dict("records")
-    assert (row["file"], row["line"], row["reason"]) == ("a.csv", 7, reason)
+    assert rows_of(folder)["fit_id"].tolist() == ["4004"]
+    assert refused(folder) == [("a.csv", 7, reason)]
     built = build_installations()
     assert built.extras["rejected_rows"] == 1
     with connect() as connection:
@@ -170,7 +189,7 @@ def test_extensions_get_an_id_of_their_own(folder: Path) -> None:
     extension = later(Installed_capacity="100")
     extension[LATER.index("Extension (Y/N)")] = "Y"
     write_csv(folder / "a.csv", [LATER, later(), extension])
-    frame = read_reports(folder).frame
+    frame = rows_of(folder)
     assert frame["capacity_kw"].tolist() == [500.0, 100.0]
     assert frame["fit_id"].is_unique
     assert frame["source"].tolist() == [SOURCE, SOURCE_DERIVED_ID]
@@ -182,7 +201,7 @@ def test_blanks_and_odd_postcodes(folder: Path) -> None:
         for index, code in enumerate(["", "Unknown", "rg17", "RG17 0AB", "EC1A", "123"], start=1)
     ]
     write_csv(folder / "a.csv", [LATER, *rows])
-    codes = read_reports(folder).frame["outward_code"].tolist()
+    codes = rows_of(folder)["outward_code"].tolist()
     assert [code if isinstance(code, str) else None for code in codes] == [None, None, "RG17", "RG17", "EC1A", None]
 
 
@@ -190,15 +209,15 @@ def test_months_stand_first_only_where_the_column_proves_it(folder: Path) -> Non
     write_csv(
         folder / "a.csv", [LATER, later(FIT_ID="1", Commissioning_date="01/02/2012", Application_date="03/25/2012")]
     )
-    assert read_reports(folder).frame.iloc[0]["commissioned_date"] == date(2012, 1, 2)
+    assert rows_of(folder).iloc[0]["commissioned_date"] == date(2012, 1, 2)
     write_csv(folder / "a.csv", [LATER, later(FIT_ID="1", Commissioning_date="01/02/2012", Application_date="")])
-    assert read_reports(folder).frame.iloc[0]["commissioned_date"] == date(2012, 2, 1)
+    assert rows_of(folder).iloc[0]["commissioned_date"] == date(2012, 2, 1)
 
 
 def test_windows_encoding_and_capital_headers(folder: Path) -> None:
     header = [name.upper() for name in LATER]
     write_csv(folder / "a.csv", [header, later(Local_Authority="Ynys Môn")], encoding="cp1252")
-    assert read_reports(folder).frame.iloc[0]["local_authority"] == "Ynys Môn"
+    assert rows_of(folder).iloc[0]["local_authority"] == "Ynys Môn"
 
 
 def test_several_parts_make_one_register(folder: Path) -> None:
@@ -206,7 +225,7 @@ def test_several_parts_make_one_register(folder: Path) -> None:
     write_excel(folder / "part2.xlsx", [*TITLE, LATER, later(FIT_ID="9")])
     (folder / "README.md").write_text("not a report")
     register = load_register()
-    assert sorted(register.frame["fit_id"]) == ["4004", "9"]
+    assert sorted(register.installations["fit_id"].to_pylist()) == ["4004", "9"]
     assert register.facts["files"] == ["part1.csv", "part2.xlsx"]
 
 
@@ -257,3 +276,162 @@ def test_without_files_the_stand_in_answers(folder: Path, monkeypatch: pytest.Mo
     assert "STAND-IN" in built.extras["source"]
     write_csv(folder / "a.csv", [LATER, later()])
     assert "Ofgem's Feed-in Tariff" in build_installations().extras["source"]
+
+
+def test_an_extension_before_its_parent_leaves_the_parent_its_id(folder: Path) -> None:
+    extension = later(Installed_capacity="100")
+    extension[LATER.index("Extension (Y/N)")] = "Yes"
+    write_csv(folder / "a.csv", [LATER, extension, later(), extension])
+    frame = rows_of(folder).set_index("capacity_kw")
+    assert frame.loc[500.0, ["fit_id", "source"]].tolist() == ["4004", SOURCE]
+    assert frame.loc[100.0, "source"] == SOURCE_DERIVED_ID
+    assert refused(folder) == [("a.csv", 4, "the same row again: FIT ID 4004 stands in a.csv, line 3")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kilowatts"),
+    [("1,234.5", 1234.5), ("500 kW", 500.0), ("0.5 MW", 500.0), ("3,68", 3.68), (".5", 0.5), ("500kWp", 500.0)],
+)
+def test_capacities_in_many_spellings(text: str, kilowatts: float) -> None:
+    assert _capacity(text) == kilowatts
+
+
+@pytest.mark.parametrize("text", ["", "lots", "1.2.3", "-5", "5 GW", "1,23,4"])
+def test_what_is_no_capacity(text: str) -> None:
+    assert _capacity(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "month_first", "day"),
+    [
+        ("12/01/2012 14:30", False, date(2012, 1, 12)),
+        ("01/12/2012", True, date(2012, 1, 12)),
+        ("25/12/2012", True, date(2012, 12, 25)),
+        ("12/25/2012", False, date(2012, 12, 25)),
+        ("12.1.12", False, date(2012, 1, 12)),
+        ("2012-01-12T00:00:00", False, date(2012, 1, 12)),
+        ("20120112", False, date(2012, 1, 12)),
+        ("12-Jan-2012", False, date(2012, 1, 12)),
+        ("12 January 12", False, date(2012, 1, 12)),
+        ("40920", False, date(2012, 1, 12)),
+        ("40920.5", False, date(2012, 1, 12)),
+        ("31/02/2012", False, None),
+        ("12/01/201", False, None),
+        ("soon", False, None),
+    ],
+)
+def test_dates_in_many_spellings(text: str, month_first: bool, day: date | None) -> None:
+    assert _read_date(text, month_first) == day
+
+
+RENAMED = (
+    "Accreditation Number;Post Code;Technology Type;Total Installed Capacity (MW);Date Commissioned;Site Notes;"
+    "Installation Category;Nation;Local Authority District;GOR;Postal Code District"
+)
+
+
+def _later_csv(folder: Path, rows: list[dict[str, str]]) -> None:
+    parts = [
+        later(
+            FIT_ID=row["fit_id"],
+            PostCode_=f"{row['outward_code']} ",
+            Installed_capacity=row["capacity_kw"],
+            Commissioning_date=date.fromisoformat(row["commissioned_date"]).strftime("%d/%m/%Y %H:%M"),
+            Installation_Country=row["country"],
+            Local_Authority=row["local_authority"],
+            Government_Office_Region=row["region"],
+        )
+        for row in rows
+    ]
+    for part in range(3):
+        write_csv(folder / f"part {part}.csv", [*TITLE, LATER, *parts[part::3]], encoding="utf-8-sig")
+
+
+def _older_excel(folder: Path, rows: list[dict[str, str]]) -> None:
+    """A cover page, no ids, the net capacity alone, Excel's day numbers, two sheets of data."""
+    book = openpyxl.Workbook()
+    book.active.title = "Cover"
+    book.active.append(["Feed-in Tariff Installation Report", "Notes"])
+    for part in range(2):
+        sheet = book.create_sheet(f"Part {part}")
+        for line in [*TITLE, [], [], OLDER]:
+            sheet.append(line)
+        for row in rows[part::2]:
+            day = (date.fromisoformat(row["commissioned_date"]) - date(1899, 12, 30)).days
+            place = [row["country"], row["local_authority"].upper(), row["region"]]
+            code, capacity = row["outward_code"].lower(), float(row["capacity_kw"])
+            sheet.append([code, " wind ", None, capacity, None, day, "", "", "", "Community", *place])
+    book.save(folder / "old.xlsx")
+
+
+def _renamed_columns(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Names of no edition seen, another order, semicolons, megawatts, months first, UTF-16 as Excel writes it."""
+    lines = [RENAMED] + [
+        ";".join(
+            [
+                f"FIT{row['fit_id']:>08}",
+                f"{row['outward_code']} 1AA" if row["outward_code"] else "",
+                "Onshore Wind",
+                f"{float(row['capacity_kw']) / 1000:.6f}",
+                date.fromisoformat(row["commissioned_date"]).strftime("%m/%d/%Y"),
+                "well kept",
+                "Non-Domestic (Commercial)",
+                row["country"],
+                row["local_authority"],
+                row["region"],
+                "",
+            ]
+        )
+        for row in rows
+    ]
+    (folder / "new.csv").write_text("\r\n".join(lines), encoding="utf-16")
+
+
+@pytest.mark.skipif(not WIND_REGISTER.exists(), reason=f"needs the real wind register at {WIND_REGISTER}")
+@pytest.mark.parametrize("write", [_later_csv, _older_excel, _renamed_columns])
+def test_real_rows_in_other_editions(write: Callable[[Path, list[dict[str, str]]], None], folder: Path) -> None:
+    with WIND_REGISTER.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if int(row["fit_id"]) % 9 == 0 or not row["outward_code"]]
+    write(folder, rows)
+    frame = rows_of(folder)
+    assert refused(folder) == []
+    assert frame["fit_id"].is_unique
+    found = sorted(
+        (round(row.capacity_kw, 6), row.outward_code or "", row.commissioned_date, key(row.local_authority or ""))
+        for row in frame.astype(object).where(frame.notna(), None).itertuples()
+    )
+    expected = sorted(
+        (
+            float(row["capacity_kw"]),
+            row["outward_code"],
+            date.fromisoformat(row["commissioned_date"]),
+            key(row["local_authority"].replace("Unknown", "")),
+        )
+        for row in rows
+    )
+    assert found == expected
+    if write is not _older_excel:
+        assert set(frame["fit_id"]) == {row["fit_id"] for row in rows}
+    else:
+        assert read_reports(folder).facts["sheets_without_table"] == ["old.xlsx, sheet Cover"]
+
+
+def test_an_open_quotation_mark_hides_no_row(folder: Path) -> None:
+    lines = [",".join(later(FIT_ID=str(number))) for number in range(1, 6)]
+    lines[1] = lines[1].replace("West Berkshire", '"West Berkshire')
+    lines[3] = lines[3].replace("West Berkshire", '"West Berkshire"')
+    (folder / "a.csv").write_text("\n".join([",".join(LATER), *lines]))
+    assert {"1", "3", "4", "5"} <= set(rows_of(folder)["fit_id"])
+
+
+def test_a_header_over_two_rows_of_merged_cells(folder: Path) -> None:
+    upper = [name if index % 2 else "" for index, name in enumerate(LATER)]
+    lower = ["" if index % 2 else name for index, name in enumerate(LATER)]
+    write_excel(folder / "a.xlsx", [*TITLE, upper, lower, later()])
+    assert rows_of(folder)["fit_id"].tolist() == ["4004"]
+
+
+def test_a_folder_of_sheets_without_a_table(folder: Path) -> None:
+    write_excel(folder / "a.xlsx", [["Notes"], ["Nothing here"]])
+    with pytest.raises(IngestError, match=r"a.xlsx: no header row"):
+        read_reports(folder)

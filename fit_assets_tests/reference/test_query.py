@@ -1,5 +1,6 @@
 import re
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,52 @@ SINGLE = [
 def test_rows_equal_those_of_pandas(filters: dict[str, Any], table: pd.DataFrame) -> None:
     expected = brute_force.matching(table, QueryFilters.parse(filters))["fit_id"]
     assert sorted(ids(filters)) == sorted(expected)
+
+
+NEIGHBOURS = [
+    ({"capacity_min_kw": 500}, {"capacity_min_kw": 500.01}),
+    ({"capacity_max_kw": 500}, {"capacity_max_kw": 499.99}),
+    ({"capacity_min_kw": 2}, {"capacity_min_kw": 2000}),
+    ({"capacity_max_kw": 1.5}, {"capacity_max_kw": 1500}),
+    ({"postcode_patterns": ["G"]}, {"postcode_patterns": ["GL"]}),
+    ({"postcode_patterns": ["YO1"]}, {"postcode_patterns": ["YO17"]}),
+    ({"postcode_patterns": ["E"]}, {"postcode_patterns": ["EH"]}),
+    ({"location": "Devon"}, {"location": "Devon", "postcode_patterns": ["EX1"]}),
+    ({"location": "Durham"}, {"location": "North East"}),
+    ({"commissioned_year_max": 2011}, {"commissioned_year_max": 2012}),
+    ({"commissioned_year_min": 2015}, {"commissioned_year_min": 2016}),
+    ({"fit_expiry_year_max": 2031}, {"fit_expiry_year_max": 2032}),
+    ({"fit_remaining_max_years": 5}, {"fit_remaining_max_years": 5.5}),
+    ({"technology": "Wind"}, {"technologies": ["Wind", "Hydro"]}),
+]
+
+
+@pytest.mark.usefixtures("sample_warehouse")
+@pytest.mark.parametrize(("one", "other"), NEIGHBOURS, ids=str)
+def test_neighbours_are_told_apart(one: dict[str, Any], other: dict[str, Any], table: pd.DataFrame) -> None:
+    found = [set(ids(filters)) for filters in (one, other)]
+    expected = [set(brute_force.matching(table, QueryFilters.parse(filters))["fit_id"]) for filters in (one, other)]
+    assert found == expected
+    assert found[0] != found[1]
+
+
+@pytest.mark.usefixtures("sample_warehouse")
+def test_some_hundred_combinations_equal_pandas(table: pd.DataFrame) -> None:
+    parts = (
+        ({}, {"technology": "Wind"}, {"technologies": ["Photovoltaic", "Hydro"]}),
+        ({}, {"postcode_patterns": ["G"]}, {"postcode_patterns": ["YO17", "RG"]}, {"location": "Scotland"}),
+        ({}, {"capacity_min_kw": 50}, {"capacity_max_kw": 50}, {"capacity_min_kw": 10, "capacity_max_kw": 500}),
+        ({}, {"commissioned_year_min": 2013}, {"commissioned_year_max": 2012}),
+        ({}, {"fit_remaining_max_years": 8}),
+    )
+    combinations = [{key: value for part in chosen for key, value in part.items()} for chosen in product(*parts)]
+    assert len(combinations) == 288
+    with connect() as connection:
+        for filters in combinations:
+            asked = QueryFilters.parse(filters)
+            query = to_sql(asked, AS_OF)
+            found = [row[0] for row in connection.execute(query.sql, query.params).fetchall()]
+            assert sorted(found) == sorted(brute_force.matching(table, asked)["fit_id"]), filters
 
 
 def test_every_key_of_the_contract_is_tried() -> None:
