@@ -202,12 +202,8 @@ def _build(parser_name: str) -> Parser:
 
 def _parsed(question: str, parser_name: str) -> tuple[ParseResult, bool]:
     """What the parser made of it, and whether the model failed (even if the fallback answered)."""
-    from fit_assets.parsing.router import Router
-
-    parser = _build(parser_name)
-    result = parser.parse(question)
-    fell_back = isinstance(parser, Router) and result.parser == parser.fallback.name
-    return result, fell_back or result.error is not None
+    result = _build(parser_name).parse(question)
+    return result, result.model_error is not None or result.error is not None
 
 
 def _given(question: str, filters: str) -> tuple[ParseResult, bool]:
@@ -295,17 +291,9 @@ def _as_object(result: ParseResult, found: Answer | None, explain: bool) -> dict
 
 def _print_json(value: dict[str, Any]) -> None:
     """One object; dates in ISO form, figures that are no number as null."""
-    click.echo(json.dumps(_plain(value), ensure_ascii=False, default=str, allow_nan=False))
+    from fit_assets.serving.jsonl import plain
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+    click.echo(json.dumps(plain(value), ensure_ascii=False, default=str, allow_nan=False))
 
 
 def _print_understood(result: ParseResult, found: Answer, explain: bool, to_stderr: bool = False) -> None:
