@@ -1,4 +1,4 @@
-"""``fit``: ask, parse, evaluate, feedback.
+"""``fit``: ask, parse, evaluate, feedback, serve.
 
 Heavy imports stand inside the commands, so that ``fit --help`` answers at once. Exit codes: 0 done, 1 the parser or
 the reference table failed, 2 bad input; the message names the mend.
@@ -183,6 +183,38 @@ def feedback_add(file: Path | None, question: str | None, corrected: str | None,
     except (FeedbackError, FilterError) as error:
         raise BadInput(_one_line(str(error))) from error
     click.echo(f"kept: {added.question} → {added.filters.canonical()}")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8300, show_default=True, help="0 for any free one.")
+@click.option(
+    "--parser",
+    "parser_name",
+    type=click.Choice(("auto", "regex", "ollama")),
+    default="auto",
+    show_default=True,
+    help="Who parses: the packaged model (auto), an Ollama server, or the rules alone. The rules are the fallback.",
+)
+def serve(host: str, port: int, parser_name: str) -> None:
+    """Answer questions over HTTP, with a page for people at /.
+
+    \b
+    fit serve
+    curl -s localhost:8300/ask -H 'Content-Type: application/json' -d '{"question": "hydro in Powys"}'
+    """
+    from fit_assets.parsing.registry import ParserUnavailable
+    from fit_assets.places import GazetteerError
+    from fit_assets.serving.server import serve as run
+
+    try:
+        run(parser_name, host, port, lambda line: click.echo(line, err=True))
+    except OSError as error:
+        raise Failure(_one_line(f"cannot listen on {host}:{port} ({error}); choose another with --port")) from error
+    except (ParserUnavailable, ImportError) as error:
+        raise Failure(_one_line(str(error))) from error
+    except (GazetteerError, ValueError) as error:
+        raise BadInput(_one_line(str(error))) from error
 
 
 # Parsing ------------------------------------------------------------------------------------------------------------
@@ -392,3 +424,7 @@ def _metric_rows(report: Report) -> Iterator[tuple[str, str, str, str]]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    main()

@@ -54,7 +54,7 @@ class SupervisedParser:
         """
         self.parser = parser
         self._seconds = settings.model_seconds() if seconds is None else seconds
-        self._rest = rest
+        self.rest = rest
         self._jobs: queue.Queue[_Job] = queue.Queue(waiting)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -97,7 +97,7 @@ class SupervisedParser:
             return self._problem()
 
     def _problem(self) -> str | None:
-        if self._death is not None and time.monotonic() - self._died_at < self._rest:
+        if self._death is not None and time.monotonic() - self._died_at < self.rest:
             return self._death
         if self._working_since is not None:
             held = time.monotonic() - self._working_since
@@ -143,7 +143,7 @@ class SupervisedParser:
 
     def _die(self, job: _Job, error: BaseException) -> None:
         reason = f"the model's thread ended ({type(error).__name__}{f': {error}' if str(error) else ''})"
-        _log.error("%s; it starts again in %g s", reason, self._rest)
+        _log.error("%s; it starts again in %g s", reason, self.rest)
         with self._lock:
             self._death, self._died_at, self._thread = reason, time.monotonic(), None
             left = [job]

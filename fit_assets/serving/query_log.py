@@ -99,7 +99,7 @@ def log_query(
     Raises:
         ValueError: an unknown outcome.
     """
-    outcome = outcome or _outcome(result, rows)
+    outcome = outcome or outcome_of(result, rows)
     if outcome not in OUTCOMES:
         raise ValueError(f"unknown outcome {outcome!r}; known are {', '.join(OUTCOMES)}")
     now = now or datetime.now(UTC)
@@ -164,6 +164,15 @@ def purge(now: datetime | None = None) -> int:
     for file in old:
         file.unlink(missing_ok=True)
     return len(old)
+
+
+def outcome_of(result: ParseResult, rows: int) -> str:
+    """What became of a question, from what the parser made of it and how many rows came back."""
+    if result.filters is None:
+        return PARSE_ERROR
+    if result.filters.query_type == "unsupported":
+        return UNSUPPORTED
+    return ANSWERED if rows else EMPTY
 
 
 def read_log(since: datetime | None = None) -> list[dict[str, Any]]:
@@ -233,14 +242,6 @@ def _appended(folder: Path, entry: Mapping[str, Any], now: datetime) -> bool:
         _log.warning("a line of the query log could not be written: %s", problem)
         return False
     return True
-
-
-def _outcome(result: ParseResult, rows: int) -> str:
-    if result.filters is None:
-        return PARSE_ERROR
-    if result.filters.query_type == "unsupported":
-        return UNSUPPORTED
-    return ANSWERED if rows else EMPTY
 
 
 def _log_files(since: datetime | None) -> list[Path]:

@@ -48,14 +48,16 @@ def test_questions_run_one_after_the_other_on_one_thread() -> None:
 
 def test_a_model_that_hangs_costs_one_time_limit_and_then_nothing_until_it_is_back() -> None:
     go_on = threading.Event()
-    supervised = SupervisedParser(Acting({"hang": go_on.wait}), seconds=0.1)
-    assert supervised.parse("hang").error == "no answer within 0.1 s"
+    supervised = SupervisedParser(Acting({"hang": go_on.wait}), seconds=1)
+    assert supervised.parse("hang").error == "no answer within 1 s"
     start = time.monotonic()
     assert "held the model" in (supervised.parse("wind").error or "")
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.9
     go_on.set()
-    time.sleep(0.05)
-    assert supervised.problem() is None
+    for _ in range(100):
+        if supervised.problem() is None:
+            break
+        time.sleep(0.02)
     assert supervised.parse("wind").error is None
 
 
@@ -74,11 +76,11 @@ def test_too_many_waiting_questions_are_not_taken() -> None:
 
 
 def test_a_thread_that_dies_is_started_again_after_a_rest() -> None:
-    supervised = SupervisedParser(Acting({"die": die}), rest=0.1)
+    supervised = SupervisedParser(Acting({"die": die}), rest=60)
     assert "thread ended (SystemExit: out of memory)" in (supervised.parse("die").error or "")
     assert "thread ended" in (supervised.problem() or "")
     assert "thread ended" in (supervised.parse("wind").error or "")
-    time.sleep(0.12)
+    supervised.rest = 0.0
     assert supervised.problem() is None
     assert supervised.parse("wind").error is None
 
