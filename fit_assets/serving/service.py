@@ -181,7 +181,7 @@ class Service:
     # State ----------------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The state of each part, and ``status``: ``ready``, ``degraded`` (answers come, a part is down) or ``unready``.
+        """The state of each part, and ``status``: ``ready``, ``degraded`` (a part is down) or ``unready``.
 
         A part is ``ok``, ``down`` or ``off`` (not configured), with a ``detail`` for people.
         """
