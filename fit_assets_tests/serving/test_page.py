@@ -68,6 +68,7 @@ class Page:
 
     def __init__(self, browser: webdriver.Chrome, url: str) -> None:
         self.browser = browser
+        self.turns = 0
         browser.get(url)
         self.until(lambda: browser.execute_script("return document.body.dataset.ready") == "yes")
 
@@ -87,9 +88,10 @@ class Page:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until the answer that was asked for last is shown."""
-        script = "return document.getElementById('status').textContent === '' && state.asked > 0"
-        self.until(lambda: self.browser.execute_script(script))
+        """Wait until the page is through with one more turn: its answer, or why there is none, is shown."""
+        self.turns += 1
+        script = "return document.body.dataset.settled"
+        self.until(lambda: self.browser.execute_script(script) == str(self.turns))
 
     def chips(self) -> list[str]:
         return [chip.text for chip in self.browser.find_elements(By.CSS_SELECTOR, ".chip .edit")]
@@ -101,14 +103,14 @@ class Page:
 def test_a_newcomer_asks_edits_and_corrects(browser: webdriver.Chrome, service: Running) -> None:
     page = Page(browser, service.url)
     page.ask(BERKSHIRE)
-    assert page.chips() == ["At least: 100 kW", "Place: Berkshire (RG, SL)", "Technology: Wind"]
+    assert page.chips() == ["Technology: Wind", "At least: 100 kW", "Place: Berkshire (RG, SL)"]
     assert page.fit_ids() == ["4004"]
     assert "1 installation" in page.text("#sentence")
     assert "RG17" in page.text("#map-caption")
 
     page.find('[data-key="location"] .remove').click()
     page.settled()
-    assert page.chips() == ["At least: 100 kW", "Technology: Wind"]
+    assert page.chips() == ["Technology: Wind", "At least: 100 kW"]
     assert sorted(page.fit_ids()) == ["1585", "4004"]
     assert "Installations by region" in page.text("#bars-caption")
 
@@ -123,14 +125,14 @@ def test_a_newcomer_asks_edits_and_corrects(browser: webdriver.Chrome, service: 
     Select(page.find('[data-key="technology"] select')).select_by_value("Hydro")
     page.find('[data-key="technology"] form button').click()
     page.settled()
-    assert page.chips() == ["At least: 400 kW", "Technology: Hydro"]
+    assert page.chips() == ["Technology: Hydro", "At least: 400 kW"]
     assert page.fit_ids() == []
 
     Select(page.find(".add select")).select_by_value("capacity_max_kw")
     page.find(".add input").send_keys("5", Keys.ENTER)
-    page.until(lambda: page.find("#problem").is_displayed())
+    page.settled()
     assert "swap them" in page.text("#problem")
-    assert page.chips() == ["At least: 400 kW", "Technology: Hydro"]
+    assert page.chips() == ["Technology: Hydro", "At least: 400 kW"]
 
     page.find('[data-verdict="wrong"]').click()
     page.until(lambda: "until they are right" in page.text("#thanks"))
@@ -175,6 +177,7 @@ def test_questions_are_text_and_nothing_else(browser: webdriver.Chrome, service:
 def test_every_control_has_a_name_and_the_page_fits_a_phone(browser: webdriver.Chrome, service: Running) -> None:
     page = Page(browser, service.url)
     page.ask("how many sites per technology")
+    assert page.chips() == ["Figure: number of sites", "For each: technology"]
     assert "Installations by technology" in page.text("#bars-caption")
     unnamed = [
         control.get_attribute("outerHTML")

@@ -91,7 +91,10 @@ async function ask(question, filters) {
     tell(error.message);
     if (filters) showChips();
   } finally {
-    if (turn === state.asked) byId("answer").classList.remove("busy");
+    if (turn === state.asked) {
+      byId("answer").classList.remove("busy");
+      document.body.dataset.settled = String(turn);
+    }
   }
 }
 
@@ -129,7 +132,7 @@ function show(answer, corrected) {
   byId("by").textContent = corrected
     ? "Your own filters."
     : `Read by ${answer.parser === "regex" ? "the rules" : `the model (${answer.parser})`} in ` +
-      `${figure(answer.latency_ms)} ms${answer.cached ? ", from memory" : ""}.`;
+      `${figure(answer.latency_ms < 10 ? answer.latency_ms : Math.round(answer.latency_ms))} ms${answer.cached ? ", from memory" : ""}.`;
   byId("sentence").textContent = answer.sentence;
   byId("notes").replaceChildren(...answer.notes.map((note) => element("li", {}, note)));
   showBars(answer.chart);
@@ -204,13 +207,13 @@ function drawMap(pointed) {
     pen.fillRect(x - 2, y - 2, 4, 4);
   }
   const highest = Math.max(...state.dots.map((dot) => dot[3]));
+  const [least, most] = state.dots.length < 20 ? [8, 6] : [2.5, 8];
   pen.fillStyle = colour("--dot");
   for (const dot of state.dots) {
     const [x, y] = onCanvas(canvas, dot[1], dot[2]);
-    const least = state.dots.length < 20 ? 7 : 3;
     pen.globalAlpha = dot === pointed ? 1 : 0.6;
     pen.beginPath();
-    pen.arc(x, y, least + 13 * Math.sqrt(dot[3] / highest) * (state.dots.length > 1 ? 1 : 0), 0, 2 * Math.PI);
+    pen.arc(x, y, least + most * Math.sqrt(dot[3] / highest), 0, 2 * Math.PI);
     pen.fill();
   }
   pen.globalAlpha = 1;
@@ -240,8 +243,11 @@ function shownValue(key, value) {
   return UNITS[key] ? `${shown} ${UNITS[key]}` : WORDS[shown] || (/^[a-z]+_/.test(shown) ? words(shown) : shown);
 }
 
-/** The postcodes of a place follow from it: they are shown with it and go with it. */
-const keysToShow = (filters) => Object.keys(filters).filter((key) => !(key === PATTERNS && filters.location));
+/** What follows from another filter is shown with it and goes with it: a place's postcodes, a figure's query type. */
+function keysToShow(filters) {
+  const implied = { [PATTERNS]: filters.location, query_type: filters.aggregation && filters.query_type === "aggregation" };
+  return Object.keys(NAMES).filter((key) => key in filters && !implied[key]);
+}
 
 function showChips() {
   const chips = keysToShow(state.filters).map((key) => chip(key));
@@ -315,6 +321,7 @@ function change(key, value) {
   if (value === undefined) delete filters[key];
   else filters[key] = value;
   if (key === "location") delete filters[PATTERNS];
+  if (key === "aggregation" && value === undefined && filters.query_type === "aggregation") delete filters.query_type;
   // The contract: a figure needs an aggregation or a comparison.
   if (key === "aggregation" && value && !filters.query_type) filters.query_type = "aggregation";
   if (key === "query_type" && value !== "comparison" && value !== "aggregation") delete filters.aggregation;
