@@ -211,7 +211,9 @@ def serve(host: str, port: int, parser_name: str) -> None:
         run(parser_name, host, port, lambda line: click.echo(line, err=True))
     except OSError as error:
         raise Failure(_one_line(f"cannot listen on {host}:{port} ({error}); choose another with --port")) from error
-    except (ParserUnavailable, ImportError) as error:
+    except ImportError as error:
+        raise Failure(_one_line(f"{error}; install it: pip install -c constraints.txt -e '.[scale]'")) from error
+    except ParserUnavailable as error:
         raise Failure(_one_line(str(error))) from error
     except (GazetteerError, ValueError) as error:
         raise BadInput(_one_line(str(error))) from error

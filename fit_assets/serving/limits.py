@@ -156,7 +156,7 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
-                body += message.get("body", b"")
+                body += bytes(message.get("body", b""))
                 if len(body) > MAX_BODY_BYTES:
                     raise too_large
                 if message["type"] != "http.request" or not message.get("more_body"):

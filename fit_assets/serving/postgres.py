@@ -51,7 +51,13 @@ class LogCopy:
     """Copies the log's files to PostgreSQL, from where it left off; for one thread, but for ``behind``."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is sent yet; ``url`` as libpq takes it, ``postgresql://user@host/database``."""
+        """Nothing is sent yet; ``url`` as libpq takes it, ``postgresql://user@host/database``.
+
+        Raises:
+            ImportError: psycopg is not installed.
+        """
+        import psycopg  # noqa: F401  (now, not in the background where nobody sees it fail)
+
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
         self._done: dict[str, int] = {}

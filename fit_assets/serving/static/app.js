@@ -30,6 +30,8 @@ const WORDS = {
 const HEADINGS = {
   fit_id: "FIT ID", capacity_kw: "Capacity, kW", outward_code: "Postcode", local_authority: "Council",
   commissioned_date: "Commissioned", tariff_end: "Tariff ends", fit_remaining_years: "Years left",
+  total_capacity_kw: "Total capacity, kW", average_capacity_kw: "Average capacity, kW",
+  smallest_capacity_kw: "Smallest capacity, kW", largest_capacity_kw: "Largest capacity, kW",
   tariff_p_kwh: "Tariff, p/kWh", pence_per_kwh: "p/kWh", revenue_gbp: "Revenue, £ a year",
   revenue_regional_gbp: "Revenue (regional), £ a year", generation_kwh: "Yield, kWh a year",
   generation_regional_kwh: "Yield (regional), kWh a year",
@@ -186,7 +188,7 @@ async function showMap(dots) {
   drawMap();
   const sites = dots.reduce((sum, dot) => sum + dot[3], 0);
   const [first] = dots;
-  const most = dots.length > 1 ? `, most in ${first[0]} (${figure(first[3])})` : ` in ${first[0]}`;
+  const most = dots.length === 1 ? ` in ${first[0]}` : first[3] > 1 ? `, most in ${first[0]} (${figure(first[3])})` : "";
   const text = `${figure(sites)} ${sites === 1 ? "site" : "sites"} by outward postcode${most}`;
   byId("map-caption").textContent = text;
   byId("map").setAttribute("aria-label", `Map: ${text}`);
@@ -288,6 +290,12 @@ function editor(key, value, cancel) {
   return form;
 }
 
+/** "number" for every kind of number: the schema says it as a type or as alternatives. */
+function kindOf(schema) {
+  const types = [schema.type, ...(schema.anyOf || []).map((option) => option.type)];
+  return types.includes("number") || types.includes("integer") ? "number" : schema.type;
+}
+
 function controlFor(key, value) {
   const schema = state.schema.properties[key] || {};
   const label = NAMES[key] || key;
@@ -300,7 +308,7 @@ function controlFor(key, value) {
       ...schema.items.enum.map((option) =>
         element("option", { value: option, selected: (value || []).includes(option) }, option)));
   }
-  const isNumber = schema.type === "number" || schema.type === "integer";
+  const isNumber = kindOf(schema) === "number";
   const input = element("input", { "aria-label": label, required: true, type: isNumber ? "number" : "text" });
   if (isNumber) input.step = schema.type === "integer" ? "1" : "any";
   if (schema.type === "array") input.title = "several, with commas between them";
@@ -312,7 +320,7 @@ function readControl(key, control) {
   const schema = state.schema.properties[key] || {};
   if (control.multiple) return Array.from(control.selectedOptions, (option) => option.value);
   if (schema.type === "array") return control.value.split(",").map((part) => part.trim()).filter(Boolean);
-  if (schema.type === "number" || schema.type === "integer") return Number(control.value);
+  if (kindOf(schema) === "number") return Number(control.value);
   return control.value.trim();
 }
 
