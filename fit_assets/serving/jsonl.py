@@ -54,12 +54,15 @@ def append_line(folder: Path, content: Mapping[str, Any], day: date) -> Path:
     Raises:
         OSError: the line could not be written whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{day.isoformat()}-{os.getpid()}.jsonl"
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # A lone surrogate (bytes of a terminal that are no UTF-8) must not cost the line.
     line = (text + "\n").encode("utf-8", "replace")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        descriptor = _opened(path)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _opened(path)
     try:
         written = os.write(descriptor, line)
     finally:
@@ -67,6 +70,10 @@ def append_line(folder: Path, content: Mapping[str, Any], day: date) -> Path:
     if written < len(line):
         raise OSError(f"{path}: only {written} of {len(line)} bytes could be written; is the disk full?")
     return path
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 def read_lines(path: Path) -> Iterator[Line]:

@@ -30,6 +30,9 @@ from fit_assets.serving.query_log import ANSWERED, EXECUTION_ERROR, log_query, l
 
 PURGE_SECONDS = 3600.0
 
+# A model that failed so many questions in a row is taken for down, not for puzzled by one of them.
+FAILURES_IN_A_ROW = 3
+
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +70,8 @@ class Service:
         self.metrics = metrics or Metrics()
         self._copy: LogCopy | None = open_copy()
         self._log_problem: str | None = None
+        self._model_failures = 0
+        self._model_problem = ""
         self._stopping = threading.Event()
         self.metrics.watch(
             version=version or "rules",
@@ -148,6 +153,10 @@ class Service:
         result = replace(result, latency_ms=(time.perf_counter() - start) * 1000)
         if result.model_error is not None:
             self.metrics.model_errors.inc()
+            self._model_problem = result.model_error
+            self._model_failures += 1
+        elif arm == "model" and not result.cached:
+            self._model_failures = 0
         self.metrics.parse_seconds.labels(result.parser).observe(result.latency_ms / 1000)
         version = self.version if arm == "model" else f"rules-{__version__}"
         # Whether rows come back is not known yet; a parsed question counts as answered.
@@ -202,6 +211,8 @@ class Service:
             return {"state": "down", "detail": "no model is loaded; the rules answer"}
         primary = self._router.primary
         problem = primary.problem() if isinstance(primary, SupervisedParser) else None
+        if not problem and self._model_failures >= FAILURES_IN_A_ROW:
+            problem = f"the last {self._model_failures} questions failed: {self._model_problem}"
         if problem:
             return {"state": "down", "detail": f"{problem}; the rules answer"}
         return {"state": "ok", "detail": f"{primary.name} {self.version}".strip()}

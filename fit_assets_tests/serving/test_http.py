@@ -141,6 +141,17 @@ def test_readiness_tells_a_dead_model_and_its_return(client: Clients, model: Mod
     assert service.get("/readyz").json()["status"] == "ready"
 
 
+def test_a_model_that_fails_every_question_is_down_until_it_answers_one(client: Clients, model: ModelDouble) -> None:
+    service = client(model)
+    for number in range(3):
+        assert service.get("/readyz").json()["model"]["state"] == "ok"
+        service.post("/parse", json={"question": f"wind fail {number}"})
+    state = service.get("/readyz").json()["model"]
+    assert (state["state"], "not valid JSON" in state["detail"]) == ("down", True)
+    service.post("/parse", json={"question": "wind"})
+    assert service.get("/readyz").json()["model"]["state"] == "ok"
+
+
 def test_without_a_warehouse_it_is_not_ready_and_says_what_to_do(client: Clients, served_var: Path) -> None:
     service = client()
     (served_var / "warehouse.duckdb").unlink()

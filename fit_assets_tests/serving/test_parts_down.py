@@ -56,8 +56,10 @@ def test_postgresql(served_var: Path, model: ModelDouble, nobody: str, monkeypat
 
 def test_ollama(served_var: Path, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", nobody)
+    monkeypatch.setattr("fit_assets.serving.service.FAILURES_IN_A_ROW", 1)
     state = state_after_a_question(lambda: Service(*_served("ollama")))
-    assert state["parser"] == "regex"
+    assert (state["status"], state["model"]["state"], state["parser"]) == ("degraded", "down", "regex")
+    assert "ollama serve" in state["model"]["detail"]
     [entry] = read_log()
     assert (entry["model_error"], entry["arm"], entry["version"]) == (True, "model", "fit-intelligence")
 
