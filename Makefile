@@ -1,13 +1,14 @@
 # make run   environment, then the whole asset graph with the default model
 # make test  environment, then lint, types and tests
 # make ui    Dagster's UI on http://127.0.0.1:3000
+# make serve questions over HTTP and a page for people on http://127.0.0.1:8300
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export DAGSTER_HOME := $(CURDIR)
 
-.PHONY: run test lint ui clean
+.PHONY: run test lint ui serve clean
 
 run: $(VENV)/.ready
 	$(BIN)/dagster asset materialize --select '*' -m fit_assets.definitions
@@ -24,6 +25,9 @@ lint: $(VENV)/.ready
 
 ui: $(VENV)/.ready
 	$(BIN)/dagster dev -h 127.0.0.1 -p 3000
+
+serve: $(VENV)/.ready
+	$(BIN)/fit serve
 
 # torch first and by its exact version: a looser range would bring several GB of CUDA packages.
 $(VENV)/.ready: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""``fit``: ask, parse, evaluate, feedback.
+"""``fit``: ask, parse, evaluate, feedback, serve.
 
 Heavy imports stand inside the commands, so that ``fit --help`` answers at once. Exit codes: 0 done, 1 the parser or
 the reference table failed, 2 bad input; the message names the mend.
@@ -185,6 +185,40 @@ def feedback_add(file: Path | None, question: str | None, corrected: str | None,
     click.echo(f"kept: {added.question} → {added.filters.canonical()}")
 
 
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8300, show_default=True, help="0 for any free one.")
+@click.option(
+    "--parser",
+    "parser_name",
+    type=click.Choice(("auto", "regex", "ollama")),
+    default="auto",
+    show_default=True,
+    help="Who parses: the packaged model (auto), an Ollama server, or the rules alone. The rules are the fallback.",
+)
+def serve(host: str, port: int, parser_name: str) -> None:
+    """Answer questions over HTTP, with a page for people at /.
+
+    \b
+    fit serve
+    curl -s localhost:8300/ask -H 'Content-Type: application/json' -d '{"question": "hydro in Powys"}'
+    """
+    from fit_assets.parsing.registry import ParserUnavailable
+    from fit_assets.places import GazetteerError
+    from fit_assets.serving.server import serve as run
+
+    try:
+        run(parser_name, host, port, lambda line: click.echo(line, err=True))
+    except OSError as error:
+        raise Failure(_one_line(f"cannot listen on {host}:{port} ({error}); choose another with --port")) from error
+    except ImportError as error:
+        raise Failure(_one_line(f"{error}; install it: pip install -c constraints.txt -e '.[scale]'")) from error
+    except ParserUnavailable as error:
+        raise Failure(_one_line(str(error))) from error
+    except (GazetteerError, ValueError) as error:
+        raise BadInput(_one_line(str(error))) from error
+
+
 # Parsing ------------------------------------------------------------------------------------------------------------
 
 
@@ -202,12 +236,8 @@ def _build(parser_name: str) -> Parser:
 
 def _parsed(question: str, parser_name: str) -> tuple[ParseResult, bool]:
     """What the parser made of it, and whether the model failed (even if the fallback answered)."""
-    from fit_assets.parsing.router import Router
-
-    parser = _build(parser_name)
-    result = parser.parse(question)
-    fell_back = isinstance(parser, Router) and result.parser == parser.fallback.name
-    return result, fell_back or result.error is not None
+    result = _build(parser_name).parse(question)
+    return result, result.model_error is not None or result.error is not None
 
 
 def _given(question: str, filters: str) -> tuple[ParseResult, bool]:
@@ -295,17 +325,9 @@ def _as_object(result: ParseResult, found: Answer | None, explain: bool) -> dict
 
 def _print_json(value: dict[str, Any]) -> None:
     """One object; dates in ISO form, figures that are no number as null."""
-    click.echo(json.dumps(_plain(value), ensure_ascii=False, default=str, allow_nan=False))
+    from fit_assets.serving.jsonl import plain
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
+    click.echo(json.dumps(plain(value), ensure_ascii=False, default=str, allow_nan=False))
 
 
 def _print_understood(result: ParseResult, found: Answer, explain: bool, to_stderr: bool = False) -> None:
@@ -404,3 +426,7 @@ def _metric_rows(report: Report) -> Iterator[tuple[str, str, str, str]]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,15 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_AS_OF``            the day that "years left" counts from, ISO date (default: today)
 ``FIT_ASSETS_FEEDBACK_VOLUME``  new corrected questions that start a retraining (default 100)
 ``FIT_ASSETS_DOMESTIC``         1 takes the domestic rows of Ofgem's report too (default: left out)
+``FIT_ASSETS_MODEL_SECONDS``    seconds after which the rules answer in a model's place (default 5)
+``FIT_ASSETS_MIN_CONFIDENCE``   a model's confidence below which the rules answer, 0 to 1 (default 0: never)
+``FIT_ASSETS_ROLLOUT_PERCENT``  share of users whom the model answers, 0 to 100 (default 100)
+``FIT_ASSETS_API_KEYS``         keys that the HTTP service accepts, separated by commas (default: none is asked for)
+``FIT_ASSETS_RATE``             questions a second and client at the HTTP service (default 20; 0: no limit)
+``FIT_ASSETS_CONCURRENCY``      questions that the HTTP service works on at a time (default 32)
+``FIT_ASSETS_LOG_DAYS``         days for which questions and reactions are kept (default 90; 0: for ever)
+``REDIS_URL``                   Redis as the cache of parsed questions (default: in the process)
+``QUERY_LOG_URL``               PostgreSQL to which the query log is copied (default: files in ``var/`` alone)
 ==============================  ============================================================================
 """
 
@@ -75,6 +84,11 @@ def query_log_path() -> Path:
 def query_log_dir() -> Path:
     """Folder to which every process appends the questions it was asked (JSONL, one file a process and day)."""
     return var_dir() / "query_log"
+
+
+def reactions_dir() -> Path:
+    """Folder of what people said of answers: right, wrong, helpful (JSONL, one file a process and day)."""
+    return var_dir() / "reactions"
 
 
 def dataset_dir() -> Path:
@@ -160,3 +174,61 @@ def feedback_volume(default: int) -> int:
     """New corrected questions that start a retraining."""
     configured = os.environ.get("FIT_ASSETS_FEEDBACK_VOLUME")
     return int(configured) if configured else default
+
+
+def model_seconds() -> float:
+    """Seconds after which the rules answer in a model's place."""
+    return _number("FIT_ASSETS_MODEL_SECONDS", 5.0, 0.001, 3600)
+
+
+def min_confidence() -> float:
+    """A model's confidence below which the rules answer."""
+    return _number("FIT_ASSETS_MIN_CONFIDENCE", 0.0, 0, 1)
+
+
+def rollout_percent() -> float:
+    """Share of users whom the model answers; the rules answer the others."""
+    return _number("FIT_ASSETS_ROLLOUT_PERCENT", 100.0, 0, 100)
+
+
+def api_keys() -> frozenset[str]:
+    """Keys that the HTTP service accepts; none means that it asks for none."""
+    return frozenset(key.strip() for key in os.environ.get("FIT_ASSETS_API_KEYS", "").split(",") if key.strip())
+
+
+def rate() -> float:
+    """Questions a second that one client may ask the HTTP service; 0 for no limit."""
+    return _number("FIT_ASSETS_RATE", 20.0, 0, 1_000_000)
+
+
+def concurrency() -> int:
+    """Questions that the HTTP service works on at a time; it refuses what comes on top."""
+    return int(_number("FIT_ASSETS_CONCURRENCY", 32, 1, 10_000))
+
+
+def log_days() -> int:
+    """Days for which questions and reactions are kept, since people may have typed personal data; 0 for ever."""
+    return int(_number("FIT_ASSETS_LOG_DAYS", 90, 0, 100_000))
+
+
+def redis_url() -> str | None:
+    """Redis for the cache of parsed questions."""
+    return os.environ.get("REDIS_URL") or None
+
+
+def query_log_url() -> str | None:
+    """PostgreSQL to which the query log is copied."""
+    return os.environ.get("QUERY_LOG_URL") or None
+
+
+def _number(name: str, default: float, lowest: float, highest: float) -> float:
+    configured = os.environ.get(name)
+    if not configured:
+        return default
+    try:
+        value = float(configured)
+    except ValueError:
+        value = float("nan")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} is {configured!r}; it must be a number from {lowest:g} to {highest:g}")
+    return value

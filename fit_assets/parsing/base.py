@@ -16,7 +16,9 @@ class ParseResult:
     ``filters`` is None exactly where ``error`` says why; ``text`` is what a model wrote, before any check
     (the canonical text for parsers without a model); ``parser`` names who answered, which behind a router may
     be the fallback; ``confidence`` is the probability that the model gave its own text, None where unknown;
-    ``notes`` are sentences for the user (a word that was ignored, a place that is not known).
+    ``notes`` are sentences for the user (a word that was ignored, a place that is not known). Behind a router
+    ``model_error`` says why the model failed where the fallback answered in its place, and ``cached`` that the
+    answer was kept from an earlier time.
     """
 
     question: str
@@ -27,6 +29,8 @@ class ParseResult:
     error: str | None = None
     confidence: float | None = None
     notes: tuple[str, ...] = field(default=())
+    model_error: str | None = None
+    cached: bool = False
 
 
 class Parser(Protocol):

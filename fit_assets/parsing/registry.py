@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fit_assets import settings
 from fit_assets.parsing.base import Parser
+
+if TYPE_CHECKING:
+    from fit_assets.parsing.router import Router
 
 PARSER_NAMES: tuple[str, ...] = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
 
@@ -49,13 +53,38 @@ def build_parser(name: str, preset: str | None = None) -> Parser:
 
 
 def _auto(preset: str | None) -> Parser:
-    from fit_assets.parsing.router import Router
-
     try:
-        return Router(_gguf(preset, constrained=True), build_parser("regex"))
+        return routed(_gguf(preset, constrained=True), served_version(preset))
     except ParserUnavailable as error:
         print(f"{error}; the rules answer meanwhile", file=sys.stderr)
         return build_parser("regex")
+
+
+def routed(primary: Parser, version: str = "") -> Router:
+    """A parser as it is served: on its own thread with a time limit, the rules as fallback, repeated questions kept.
+
+    Args:
+        primary: who is asked first.
+        version: what its answers depend on; answers of another version are not taken from a shared cache.
+    """
+    from fit_assets import __version__
+    from fit_assets.parsing.cache import open_cache
+    from fit_assets.parsing.router import Router
+    from fit_assets.parsing.supervised import SupervisedParser
+
+    cache = open_cache(f"{__version__}:{primary.name}:{version}")
+    return Router(SupervisedParser(primary), build_parser("regex"), settings.min_confidence(), cache)
+
+
+def served_version(preset: str | None = None) -> str:
+    """The first 12 digits of the packaged model's SHA-256, as the registry of versions knows it; empty for none."""
+    from fit_assets.artifacts import digest_of, read_record
+
+    path = served_gguf(preset)
+    if not path.exists():
+        return ""
+    record = read_record(path)
+    return (record.digest if record else digest_of(path))[:12]
 
 
 def _gguf(preset: str | None, constrained: bool) -> Parser:

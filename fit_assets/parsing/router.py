@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fit_assets.parsing.base import Parser, ParseResult
-from fit_assets.training.prompt import normalise_question
-
-CACHE_SIZE = 1024
+from fit_assets.parsing.cache import AnswerCache, MemoryCache
 
 
 class Router:
@@ -19,8 +15,7 @@ class Router:
 
     A failure is an error, no filters, an exception, or (with ``min_confidence``) a confidence below it. The answer
     then carries a note that says so, and ``ParseResult.parser`` names who answered. Answers of ``primary`` are kept
-    for the last ``cache_size`` different questions; answers of ``fallback`` are not, since they are cheap and the
-    primary may recover.
+    in ``cache``; answers of ``fallback`` are not, since they are cheap and the primary may recover.
     """
 
     def __init__(
@@ -28,15 +23,20 @@ class Router:
         primary: Parser,
         fallback: Parser,
         min_confidence: float | None = None,
-        cache_size: int = CACHE_SIZE,
+        cache: AnswerCache | None = None,
     ) -> None:
-        """Route between two parsers; ``min_confidence`` is a probability from 0 to 1, None for no such limit."""
+        """Route between two parsers.
+
+        Args:
+            primary: who is asked first.
+            fallback: who answers where the primary fails.
+            min_confidence: a probability from 0 to 1, None for no such limit.
+            cache: what keeps the primary's answers (default: this process).
+        """
         self.primary = primary
         self.fallback = fallback
         self._min_confidence = min_confidence or 0.0
-        self._cache: OrderedDict[str, ParseResult] = OrderedDict()
-        self._cache_size = cache_size
-        self._lock = threading.Lock()
+        self.cache: AnswerCache = MemoryCache() if cache is None else cache
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Router:
         for index, answer in zip(unanswered, self._ask_primary(asked), strict=True):
             reason = self._failure(answer)
             if reason is None and isinstance(answer, ParseResult):
-                self._remember(answer)
+                self.cache.put(answer)
                 answers[index] = answer
             else:
                 answers[index] = self._ask_fallback(questions[index], answer, reason or "no answer")
@@ -88,23 +88,20 @@ class Router:
             answer = ParseResult(question, None, self.fallback.name, 0.0, error=f"{type(answer).__name__}: {answer}")
         spent = failed.latency_ms if isinstance(failed, ParseResult) else 0.0
         note = f"answered by {answer.parser}, since {self.primary.name} could not: {reason}"
-        return replace(answer, latency_ms=answer.latency_ms + spent, notes=(*answer.notes, note))
+        unsure = isinstance(failed, ParseResult) and failed.filters is not None
+        return replace(
+            answer,
+            latency_ms=answer.latency_ms + spent,
+            notes=(*answer.notes, note),
+            model_error=None if unsure else reason,
+        )
 
     def _remembered(self, question: str) -> ParseResult | None:
         start = time.perf_counter()
-        key = normalise_question(question)
-        with self._lock:
-            answer = self._cache.get(key)
-            if answer is None:
-                return None
-            self._cache.move_to_end(key)
-        return replace(answer, question=question, latency_ms=(time.perf_counter() - start) * 1000)
-
-    def _remember(self, answer: ParseResult) -> None:
-        with self._lock:
-            self._cache[normalise_question(answer.question)] = answer
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
+        answer = self.cache.get(question)
+        if answer is None:
+            return None
+        return replace(answer, question=question, latency_ms=(time.perf_counter() - start) * 1000, cached=True)
 
 
 def _guarded(parse: Callable[[str], ParseResult], question: str) -> ParseResult | Exception:

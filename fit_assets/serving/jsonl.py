@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,16 +39,30 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def plain(value: Any) -> Any:
+    """The value with figures that are no number as None, as JSON has none for them."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def append_line(folder: Path, content: Mapping[str, Any], day: date) -> Path:
     """Append one object to this process's file of the day, in one write: no lock, no torn neighbours.
 
     Raises:
         OSError: the line could not be written whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{day.isoformat()}-{os.getpid()}.jsonl"
-    line = (json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A lone surrogate (bytes of a terminal that are no UTF-8) must not cost the line.
+    line = (text + "\n").encode("utf-8", "replace")
+    try:
+        descriptor = _opened(path)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _opened(path)
     try:
         written = os.write(descriptor, line)
     finally:
@@ -55,6 +70,10 @@ def append_line(folder: Path, content: Mapping[str, Any], day: date) -> Path:
     if written < len(line):
         raise OSError(f"{path}: only {written} of {len(line)} bytes could be written; is the disk full?")
     return path
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 def read_lines(path: Path) -> Iterator[Line]:

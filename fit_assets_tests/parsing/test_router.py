@@ -8,6 +8,7 @@ import pytest
 
 from fit_assets.filters import QueryFilters
 from fit_assets.parsing.base import ParseResult
+from fit_assets.parsing.cache import MemoryCache
 from fit_assets.parsing.router import Router
 
 
@@ -47,6 +48,7 @@ def test_the_fallback_answers_for_a_failure_and_says_so(failure: str | Exception
     assert answer.filters is not None
     assert answer.error is None
     assert str(failure) in answer.notes[-1]
+    assert answer.model_error == str(failure)
 
 
 def test_low_confidence_goes_to_the_fallback_only_where_a_limit_is_set() -> None:
@@ -55,6 +57,7 @@ def test_low_confidence_goes_to_the_fallback_only_where_a_limit_is_set() -> None
     answer = Router(Scripted("gguf", unsure), Scripted("regex"), min_confidence=0.5).parse("wind")
     assert answer.parser == "regex"
     assert "0.30" in answer.notes[-1]
+    assert answer.model_error is None  # a doubt is not a failure of the model
 
 
 def test_the_time_of_the_failed_parser_counts() -> None:
@@ -75,7 +78,7 @@ def test_a_repeated_question_is_answered_from_the_cache() -> None:
     router.parse("Wind in Kent")
     answer = router.parse("  wind IN kent ")
     assert primary.asked == ["Wind in Kent"]
-    assert answer.question == "  wind IN kent "
+    assert (answer.question, answer.cached) == ("  wind IN kent ", True)
     assert answer.latency_ms < 7.0
 
 
@@ -89,7 +92,7 @@ def test_failures_are_not_kept() -> None:
 
 def test_the_cache_forgets_the_question_that_was_asked_longest_ago() -> None:
     primary = Scripted("gguf")
-    router = Router(primary, Scripted("regex"), cache_size=2)
+    router = Router(primary, Scripted("regex"), cache=MemoryCache(2))
     for question in ("a", "b", "a", "c", "a", "b"):
         router.parse(question)
     assert primary.asked == ["a", "b", "c", "b"]
@@ -103,7 +106,7 @@ def test_one_bad_question_does_not_spoil_the_batch() -> None:
 
 
 def test_many_threads_may_ask() -> None:
-    router = Router(Scripted("gguf", {"3": "no"}), Scripted("regex"), cache_size=4)
+    router = Router(Scripted("gguf", {"3": "no"}), Scripted("regex"), cache=MemoryCache(4))
     questions = [str(number % 7) for number in range(200)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(router.parse, questions))

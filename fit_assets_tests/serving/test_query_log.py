@@ -11,7 +11,7 @@ import pytest
 from fit_assets import settings
 from fit_assets.filters import QueryFilters
 from fit_assets.parsing.base import ParseResult
-from fit_assets.serving.query_log import build_query_log, log_query, read_log
+from fit_assets.serving.query_log import build_query_log, log_query, log_reaction, purge, read_log
 
 WIND = QueryFilters.parse({"technology": "Wind"})
 REFUSAL = QueryFilters.parse({"query_type": "unsupported"})
@@ -21,6 +21,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FIT_ASSETS_VAR", str(tmp_path))
+    monkeypatch.setenv("FIT_ASSETS_LOG_DAYS", "0")
     return tmp_path
 
 
@@ -93,7 +94,7 @@ def test_building_again_takes_in_what_came_since() -> None:
 def test_a_failed_build_leaves_the_old_table(monkeypatch: pytest.MonkeyPatch) -> None:
     log_query("one", result(), 1)
     build_query_log()
-    monkeypatch.setattr("fit_assets.serving.query_log._VIEWS", {"bad": "SELECT nonsense FROM nowhere"})
+    monkeypatch.setattr("fit_assets.serving.query_log.VIEWS", {"bad": "SELECT nonsense FROM nowhere"})
     with pytest.raises(duckdb.Error):
         build_query_log()
     assert rows("SELECT question FROM query_log") == [("one",)]
@@ -121,7 +122,36 @@ def test_reading_from_a_moment_on() -> None:
 def test_a_log_that_cannot_be_written_is_a_warning(var: Path, caplog: pytest.LogCaptureFixture) -> None:
     (var / "query_log").write_text("a file where the folder should be")
     assert not log_query("one", result(), 1)
-    assert "could not be logged" in caplog.text
+    assert "could not be written" in caplog.text
+
+
+def test_reactions_refer_to_the_answers() -> None:
+    log_query("one", result(), 1, answer_id="a1")
+    log_query("before ids were logged", result(), 1)
+    log_reaction("a1", "wrong", corrected=WIND, note="not solar")
+    log_reaction("a1", helpful=True)
+    build_query_log()
+    found = rows(
+        "SELECT question, verdict, helpful, corrected_filters->>'technology', note "
+        "FROM query_log JOIN reactions ON id = answer_id ORDER BY reactions.timestamp"
+    )
+    assert found == [("one", "wrong", None, "Wind", "not solar"), ("one", None, True, None, "")]
+
+
+def test_what_is_past_its_days_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIT_ASSETS_LOG_DAYS", "7")
+    for days in (0, 7, 8, 400):
+        log_query(f"{days}", result(), 1, now=NOON - timedelta(days=days))
+        log_reaction(f"{days}", "right", now=NOON - timedelta(days=days))
+    assert purge(NOON) == 4
+    assert [entry["question"] for entry in read_log()] == ["7", "0"]
+    monkeypatch.setenv("FIT_ASSETS_LOG_DAYS", "0")
+    assert purge(NOON + timedelta(days=4000)) == 0
+
+
+def test_a_question_of_broken_bytes_is_logged() -> None:
+    assert log_query("wind \udcff", result(), 1)
+    assert read_log()[0]["question"] == "wind ?"
 
 
 def test_many_processes_write_at_once() -> None:
