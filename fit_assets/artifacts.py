@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 _NO_ROOM = os.strerror(errno.ENOSPC)
 _TIGHT = 64 * 1024  # bytes free; a write that fails on so little has failed for want of room
 
@@ -124,8 +123,7 @@ def naming_full_disk(target: Path) -> Iterator[None]:
         # torch hides the errno of a failed write, safetensors has it in its text only: look at the disk itself too.
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM in str(error) or free < _TIGHT:
             raise DiskFullError(
-                f"{target} cannot be written: the disk is full ({free / 2**20:.0f} MiB free); free disk space and run "
-                f"again ({type(error).__name__}: {error})"
+                f"the disk is full: {target} cannot be written with {free / 2**20:.0f} MiB free there; it said: {error}"
             ) from error
         raise
 

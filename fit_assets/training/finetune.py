@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import artifacts, settings
-from fit_assets.filters import canonical_text
+from fit_assets.filters import QueryFilters
 from fit_assets.training.presets import Preset
 from fit_assets.training.prompt import messages
 
@@ -370,7 +370,7 @@ def _conversations(tokenizer: Any, paths: Sequence[Path], config: FineTuneConfig
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
                 example = json.loads(line)
-                turns = messages(example["q"], canonical_text(example["gold"]))
+                turns = messages(example["q"], QueryFilters.parse(example["gold"]).canonical())
             except (ValueError, KeyError, TypeError) as error:
                 raise FineTuneError(f"{path}, line {number}: not an example with q and gold ({error})") from error
             length = len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
