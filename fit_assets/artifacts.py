@@ -7,6 +7,7 @@ leaves the last good artifact in place.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_NO_ROOM = os.strerror(errno.ENOSPC)
+_TIGHT = 64 * 1024  # bytes free; a write that fails on so little has failed for want of room
+
+
+class DiskFullError(OSError):
+    """A write for which the disk has no room; the message says where, and the last good artifact is in place."""
 
 
 @dataclass(frozen=True)
@@ -75,29 +83,61 @@ def finished(artifact: Path, inputs: Mapping[str, Any]) -> Record | None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A path to write to; it takes the target's place only when the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """A path to write to; it takes the target's place only when the block ends without an error.
+
+    Raises:
+        DiskFullError: the block, or the swap, found no room on the disk.
+    """
     aside = target.with_name(target.name + ".partial")
-    _remove(aside)
     try:
-        yield aside
-        if target.is_dir() or aside.is_dir():
-            old = target.with_name(target.name + ".old")
-            _remove(old)
-            if target.exists():
-                target.rename(old)
-            aside.rename(target)
-            _remove(old)
-        else:
-            os.replace(aside, target)
+        with naming_full_disk(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _remove(aside)
+            yield aside
+            if target.is_dir() or aside.is_dir():
+                old = target.with_name(target.name + ".old")
+                _remove(old)
+                if target.exists():
+                    target.rename(old)
+                aside.rename(target)
+                _remove(old)
+            else:
+                os.replace(aside, target)
     finally:
         _remove(aside)
+
+
+@contextmanager
+def naming_full_disk(target: Path) -> Iterator[None]:
+    """Turn whatever error a full disk causes in the block into one that says so and where.
+
+    Raises:
+        DiskFullError: in place of an error that a full disk caused.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        free = _free_bytes(target)
+        # torch hides the errno of a failed write, safetensors has it in its text only: look at the disk itself too.
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _NO_ROOM in str(error) or free < _TIGHT:
+            raise DiskFullError(
+                f"the disk is full: {target} cannot be written with {free / 2**20:.0f} MiB free there; it said: {error}"
+            ) from error
+        raise
 
 
 def write_text(target: Path, text: str) -> None:
     """Write a text file so that a failure leaves the old one."""
     with replacing(target) as aside:
         aside.write_text(text, "utf-8")
+
+
+def _free_bytes(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
 
 
 def _remove(path: Path) -> None:

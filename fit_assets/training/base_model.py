@@ -44,6 +44,9 @@ def prepare_base_model(preset: Preset, out_dir: Path | None = None, *, force: bo
     """
     target = out_dir or settings.models_dir() / preset.name / "base"
     inputs = {"base": preset.base, "template": preset.chat_style.chat_template, "pad_token": preset.pad_token}
+    local = settings.base_model_override()
+    if local is not None and not preset.base.startswith("package:"):
+        inputs["local"] = artifacts.digest_of(local)
     if not force and (record := artifacts.finished(target, inputs)):
         return BaseModel(target, record.digest, record.facts["parameters"], preset.style, reused=True)
     with artifacts.replacing(target) as aside:
@@ -149,17 +152,22 @@ def _save_tokenizer(preset: Preset, tokenizer: object, folder: Path) -> None:
 def _check(preset: Preset, folder: Path) -> int:
     """Count the parameters in the saved files and refuse weights that are not finite."""
     import torch
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise BaseModelError(f"{preset.base}: no .safetensors weights; the download is not complete")
     parameters = 0
     for file in files:
-        with safe_open(str(file), framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118  (safe_open is no mapping)
-                tensor = weights.get_tensor(name)
-                parameters += tensor.numel()
-                if not bool(torch.isfinite(tensor).all()):
-                    raise BaseModelError(f"{file.name}: {name} holds values that are not finite; fetch the model again")
+        try:
+            with safe_open(str(file), framework="pt") as weights:
+                for name in weights.keys():  # noqa: SIM118  (safe_open is no mapping)
+                    tensor = weights.get_tensor(name)
+                    parameters += tensor.numel()
+                    if not bool(torch.isfinite(tensor).all()):
+                        raise BaseModelError(
+                            f"{file.name}: {name} holds values that are not finite; fetch the model again"
+                        )
+        except SafetensorError as error:
+            raise BaseModelError(f"{file.name} cannot be read ({error}); fetch the model again") from error
     return parameters

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import artifacts, settings
-from fit_assets.filters import canonical_text
+from fit_assets.filters import QueryFilters
 from fit_assets.training.presets import Preset
 from fit_assets.training.prompt import messages
 
@@ -78,8 +78,12 @@ class FineTuneConfig:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.dropout < 1:
             raise FineTuneError(f"dropout is {self.dropout}; it must be from 0 to below 1")
-        if self.learning_rate <= 0 or self.epochs <= 0:
-            raise FineTuneError("learning_rate and epochs must be above 0")
+        for name in ("learning_rate", "epochs"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise FineTuneError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("first_layer", "max_steps"):
+            if getattr(self, name) < 0:
+                raise FineTuneError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if not 0 <= self.warmup_fraction < 1:
             raise FineTuneError(f"warmup_fraction is {self.warmup_fraction}; it must be from 0 to below 1")
 
@@ -131,9 +135,11 @@ def fine_tune(
     Raises:
         FineTuneError: unreadable data, an example longer than ``max_length``, modules that are not there, a loss
             that is not finite. The last good adapter stays where it is.
+        artifacts.DiskFullError: no room for a checkpoint or the adapter; likewise.
     """
     config = config or FineTuneConfig.for_preset(preset)
     config.check()
+    _require_inputs(base_dir, [train_path, validation_path, extra_train_path], start_from)
     inputs = {
         "base": artifacts.digest_of(base_dir),
         "train": artifacts.digest_of(train_path),
@@ -237,6 +243,7 @@ def fine_tune(
             metric_for_best_model="eval_loss",
             greater_is_better=False,
             logging_steps=max(1, min(10, interval)),
+            logging_nan_inf_filter=False,  # it would hide a loss that is not finite from Progress
             report_to="none",
             seed=config.seed,
             data_seed=config.seed,
@@ -244,7 +251,12 @@ def fine_tune(
         ),
     )
     started = time.monotonic()
-    outcome = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    try:
+        with artifacts.naming_full_disk(checkpoints):
+            outcome = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except artifacts.DiskFullError:
+        last_good_checkpoint(checkpoints)  # removes the half-written one
+        raise
     seconds = time.monotonic() - started
     history = [
         {key: float(value) for key, value in entry.items() if key in ("step", "loss", "eval_loss", "learning_rate")}
@@ -279,47 +291,45 @@ def batch_order(lengths: Sequence[int], batch_size: int, epochs: float, seed: in
     """Indices of the examples for all epochs in a row; each batch holds examples of much the same length.
 
     Every epoch is shuffled, cut into chunks of 32 batches that are sorted by length, and its batches shuffled
-    again; a fraction of an epoch takes its first batches. The same arguments give the same order.
+    again; a fraction of an epoch takes its first batches. Where an epoch ends in a short batch, the next one fills
+    it up, since the trainer cuts the flat list every ``batch_size``. The same arguments give the same order.
     """
     order: list[int] = []
     for epoch in range(math.ceil(epochs)):
         rng = random.Random(f"{seed}/{epoch}")
         indices = list(range(len(lengths)))
         rng.shuffle(indices)
+        missing = -len(order) % batch_size
+        filling, indices = indices[:missing], indices[missing:]
         chunk = 32 * batch_size
         batches: list[list[int]] = []
         for start in range(0, len(indices), chunk):
             part = sorted(indices[start : start + chunk], key=lambda index: lengths[index])
             batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
-        # A short batch may only stand last: the trainer cuts the flat list every batch_size examples.
         short = [batch for batch in batches if len(batch) < batch_size]
         full = [batch for batch in batches if len(batch) == batch_size]
         rng.shuffle(full)
         share = min(1.0, epochs - epoch)
-        kept = [index for batch in full + short for index in batch][: round(share * len(lengths))]
-        order += kept
+        order += [index for batch in [filling, *full, *short] for index in batch][: round(share * len(lengths))]
     return order
 
 
 def last_good_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that can be read whole; broken ones, left by a kill or a full disk, are removed."""
     import torch
-    from safetensors import safe_open
+    from safetensors.torch import load_file
 
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.removeprefix("checkpoint-")))
     for checkpoint in reversed(found):
         try:
             state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
-            with safe_open(str(checkpoint / "adapter_model.safetensors"), framework="pt") as weights:
-                for name in weights.keys():  # noqa: SIM118  (safe_open is no mapping)
-                    weights.get_tensor(name)
+            # The trainer takes the weights of the best checkpoint in the end, not those of the newest.
+            for kept in {str(checkpoint), state.get("best_model_checkpoint") or str(checkpoint)}:
+                load_file(Path(kept) / "adapter_model.safetensors")
             for part in ("optimizer.pt", "scheduler.pt"):
                 torch.load(checkpoint / part, map_location="cpu", weights_only=True)
             if not (checkpoint / "rng_state.pth").is_file():
                 raise ValueError("rng_state.pth is missing")
-            best = state.get("best_model_checkpoint")
-            if best and not (Path(best) / "adapter_model.safetensors").is_file():
-                raise ValueError(f"its best checkpoint {best} is gone")
             return checkpoint
         except Exception as error:  # whatever is wrong with it, an older one may be whole
             print(f"checkpoint {checkpoint} cannot be read ({error}); it is removed and an older one tried", flush=True)
@@ -364,14 +374,25 @@ def bf16_is_fast() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def _require_inputs(base_dir: Path, files: Sequence[Path | None], start_from: Path | None) -> None:
+    if not (base_dir / "config.json").is_file():
+        raise FineTuneError(f"{base_dir}: no base model there; materialise base_model first")
+    for file in files:
+        if file is not None and not file.is_file():
+            raise FineTuneError(f"{file}: no such file; materialise the splits first")
+    if start_from is not None and not (start_from / "adapter_config.json").is_file():
+        raise FineTuneError(f"{start_from}: no adapter there; name a folder that fine_tune made")
+
+
 def _conversations(tokenizer: Any, paths: Sequence[Path], config: FineTuneConfig) -> list[dict[str, Any]]:
     """Prompt/completion conversations with their length in tokens; refuses what would be cut."""
     rows: list[dict[str, Any]] = []
     for path in paths:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        # Bytes, since a text's splitlines would also cut at characters that JSON allows within a question.
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
                 example = json.loads(line)
-                turns = messages(example["q"], canonical_text(example["gold"]))
+                turns = messages(example["q"], QueryFilters.parse(example["gold"]).canonical())
             except (ValueError, KeyError, TypeError) as error:
                 raise FineTuneError(f"{path}, line {number}: not an example with q and gold ({error})") from error
             length = len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
@@ -396,8 +417,6 @@ def _load_base(preset: Preset, base_dir: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    if not (base_dir / "config.json").is_file():
-        raise FineTuneError(f"{base_dir}: no base model there; materialise base_model first")
     options: dict[str, Any] = {"dtype": torch.bfloat16 if bf16_is_fast() else torch.float32}
     if preset.four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
@@ -429,8 +448,14 @@ def _with_adapter(preset: Preset, model: Any, config: FineTuneConfig, start_from
         )
     if preset.four_bit:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.gradient_checkpointing)
+    layers = model.config.num_hidden_layers
+    if config.first_layer >= layers:
+        raise FineTuneError(f"first_layer is {config.first_layer}; the base model has the layers 0 to {layers - 1}")
     if start_from is not None:
-        return PeftModel.from_pretrained(model, str(start_from), is_trainable=True), None
+        try:
+            return PeftModel.from_pretrained(model, str(start_from), is_trainable=True), None
+        except Exception as error:
+            raise FineTuneError(f"{start_from}: the adapter does not fit the base model ({error})") from error
     return model, LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -438,7 +463,7 @@ def _with_adapter(preset: Preset, model: Any, config: FineTuneConfig, start_from
         bias="none",
         task_type="CAUSAL_LM",
         target_modules=list(preset.target_modules),
-        layers_to_transform=list(range(config.first_layer, model.config.num_hidden_layers)),
+        layers_to_transform=list(range(config.first_layer, layers)),
     )
 
 

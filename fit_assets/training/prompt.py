@@ -124,7 +124,7 @@ def normalise_question(question: str) -> str:
     text = unicodedata.normalize("NFKC", question).translate(_PLAIN)
     text = _CONTROL_TOKEN.sub(" ", text)
     text = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(text.lower().split())[:MAX_QUESTION_CHARS]
+    return " ".join(text.lower().split())[:MAX_QUESTION_CHARS].rstrip()
 
 
 def messages(question: str, answer: str | None = None) -> list[dict[str, str]]:

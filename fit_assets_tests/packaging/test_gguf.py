@@ -92,6 +92,23 @@ def test_full_disk_while_converting(
     assert out.read_bytes() == b"last good"
 
 
+def test_full_disk_as_the_converter_tells_it(
+    tiny_hf: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        Path(command[command.index("--outfile") + 1]).write_bytes(b"half")
+        return subprocess.CompletedProcess(command, 1, "", "OSError: [Errno 28] No space left on device")
+
+    out = tmp_path / "model.gguf"
+    out.write_bytes(b"last good")
+    monkeypatch.setattr(gguf.toolchain, "converter", lambda _: Path("converter.py"))
+    monkeypatch.setattr(subprocess, "run", full)
+    with pytest.raises(PackagingError, match=rf"the disk is full: {out} cannot be written"):
+        convert(tiny_hf("mistral"), out, say=quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.gguf"]
+    assert out.read_bytes() == b"last good"
+
+
 def test_full_disk_while_quantising(sound: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.gguf"
     out.write_bytes(b"last good")

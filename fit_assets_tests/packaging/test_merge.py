@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_old_model(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", full)
-    with pytest.raises(PackagingError, match=r"No space left on device.*free disk space"):
+    with pytest.raises(PackagingError, match=rf"the disk is full: {merged} cannot be written.*free disk space"):
         merge_adapter(base, adapter, merged, force=True)
     assert artifacts.digest_of(merged) == digest
     assert not (tmp_path / "merged.partial").exists()
