@@ -43,8 +43,8 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 2.0
-    learning_rate: float = 1e-3
+    epochs: float = 2.5
+    learning_rate: float = 2e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
