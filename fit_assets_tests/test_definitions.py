@@ -78,7 +78,6 @@ BLOCKING = {
     "train_split.natural_questions_unseen",
     "feedback_examples.feedback_does_not_leak",
     "lora_adapter.finite_weights",
-    "eval_metrics.release_parsing_accuracy",
     "eval_metrics.critical_tests",
     "gguf_metrics.release_parsing_accuracy",
     "gguf_metrics.critical_tests",

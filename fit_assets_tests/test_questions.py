@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_places_are_canonical_or_marked_as_unknown(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", EVERY)
 def test_postcode_patterns_stand_only_where_the_question_names_them(row: dict[str, Any]) -> None:
-    words = row["q"].upper().replace(",", " ").replace(".", " ").split()
+    words = re.findall(r"[A-Z0-9]+", row["q"].upper())
     for pattern in row["gold"].get("postcode_patterns", []):
         assert pattern in words
 

@@ -140,19 +140,25 @@ def evaluation(
     return materialized(path, record.digest, reused, **report_metadata(report), **run)
 
 
+GATES = {
+    "release_parsing_accuracy": "Right answers on the test split: below the release gate nothing is released.",
+    "critical_tests": "The mission's four questions, all of which must always be answered right.",
+}
+
+
 def report_checks(
     asset: str,
     report_path: Callable[[], Path],
     *,
-    gate: bool,
+    gates: Sequence[str],
     targets: Sequence[str] = tuple(thresholds.METRIC_TARGETS),
 ) -> dg.AssetChecksDefinition:
-    """The checks on a report: the mission's targets as warnings and, with ``gate``, what must stop a release.
+    """The checks on a report: the mission's targets as warnings, and what must stop a release.
 
     Args:
         asset: the asset that made the report.
         report_path: where it lies.
-        gate: whether parsing accuracy and the critical tests block what comes after.
+        gates: those of ``GATES`` that block what comes after.
         targets: the metrics that are held against their targets.
     """
     specs = [
@@ -163,21 +169,7 @@ def report_checks(
         )
         for metric in targets
     ]
-    if gate:
-        specs += [
-            dg.AssetCheckSpec(
-                "release_parsing_accuracy",
-                asset=asset,
-                blocking=True,
-                description="Right answers on the test split: below the release gate nothing is released.",
-            ),
-            dg.AssetCheckSpec(
-                "critical_tests",
-                asset=asset,
-                blocking=True,
-                description="The mission's four questions, all of which must always be answered right.",
-            ),
-        ]
+    specs += [dg.AssetCheckSpec(gate, asset=asset, blocking=True, description=GATES[gate]) for gate in gates]
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:

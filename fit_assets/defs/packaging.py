@@ -21,6 +21,7 @@ from fit_assets.defs.common import (
 )
 from fit_assets.defs.evaluations import (
     EVALUATION_CODE,
+    GATES,
     load_report,
     log_report,
     measure,
@@ -115,19 +116,19 @@ def gguf_metrics(
     decoding, its JSON taken as it is, which is what packaging could have damaged and is compared with the adapter.
     """
     from fit_assets.evaluation.compare import accuracy_loss
-    from fit_assets.parsing.gguf_parser import GgufParser
+    from fit_assets.parsing.registry import gguf_parser
 
     inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
     adapter = load_report("eval_metrics")
     served_path, raw_path = layout.report("gguf_metrics"), layout.report("gguf_metrics_raw")
     served, served_report, reused = measure(
-        context, served_path, inputs, lambda: GgufParser(layout.gguf()), split_questions, force=config.force
+        context, served_path, inputs, lambda: gguf_parser(layout.gguf()), split_questions, force=config.force
     )
     raw, raw_report, raw_reused = measure(
         context,
         raw_path,
         inputs,
-        lambda: GgufParser(layout.gguf(), constrained=False),
+        lambda: gguf_parser(layout.gguf(), constrained=False),
         split_questions,
         force=config.force,
     )
@@ -144,7 +145,7 @@ def gguf_metrics(
     )
 
 
-gguf_metrics_checks = report_checks("gguf_metrics", lambda: layout.report("gguf_metrics"), gate=True)
+gguf_metrics_checks = report_checks("gguf_metrics", lambda: layout.report("gguf_metrics"), gates=list(GATES))
 
 
 def packaging_subject() -> str:

@@ -134,6 +134,36 @@ class LlamaModel:
         logits = self._lib.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(logits, shape=(self.vocabulary_size,))
 
+    def log_probability(self, last: int, tokens: Sequence[int]) -> float:
+        """Natural logarithm of the probability that these tokens follow ``last``, which follows what is held.
+
+        Raises:
+            PackagingError: they do not fit into one batch or into the context.
+        """
+        count = len(tokens)
+        if not 0 < count <= _BATCH or self.length + count > self.context:
+            raise PackagingError(f"{count} tokens after {self.length} do not fit into a batch; shorten the text")
+        batch = self._lib.llama_batch_init(count, 0, 1)
+        try:
+            batch.n_tokens = count
+            for index, token in enumerate([last, *tokens[:-1]]):
+                batch.token[index] = token
+                batch.pos[index] = self.length + index
+                batch.n_seq_id[index] = 1
+                batch.seq_id[index][0] = 0
+                batch.logits[index] = 1
+            status = self._lib.llama_decode(self._context, batch)
+        finally:
+            self._lib.llama_batch_free(batch)
+        if status:
+            raise PackagingError(f"{self.path}: llama_decode failed with status {status}")
+        self.length += count
+        logits = self._lib.llama_get_logits(self._context)
+        rows = np.ctypeslib.as_array(logits, shape=(count, self.vocabulary_size))
+        highest = rows.max(axis=1)
+        normalisers = highest + np.log(np.exp(rows - highest[:, None]).sum(axis=1))
+        return float((rows[np.arange(count), list(tokens)] - normalisers).sum())
+
     def rewind(self, length: int) -> None:
         """Forget every token after the first ``length``."""
         self._lib.llama_memory_seq_rm(self._memory, 0, length, -1)

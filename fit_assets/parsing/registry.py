@@ -25,6 +25,17 @@ def served_gguf(preset: str | None = None) -> Path:
     return settings.models_dir() / name / "gguf" / f"{name}.gguf"
 
 
+def gguf_parser(path: Path, constrained: bool = True) -> Parser:
+    """The parser of a packaged model as it is served, or (not ``constrained``) its plain decoding.
+
+    Raises:
+        PackagingError: the file does not load.
+    """
+    from fit_assets.parsing.gguf_parser import GgufParser
+
+    return GgufParser(path, constrained, rules=build_parser("regex") if constrained else None)
+
+
 def build_parser(name: str, preset: str | None = None) -> Parser:
     """A parser by one of ``PARSER_NAMES``; models are loaded only for the parser that was asked for.
 
@@ -92,10 +103,9 @@ def _gguf(preset: str | None, constrained: bool) -> Parser:
     if not path.exists():
         raise ParserUnavailable(f"no model yet at {path}: run: make run")
     from fit_assets.packaging import PackagingError
-    from fit_assets.parsing.gguf_parser import GgufParser
 
     try:
-        return GgufParser(path, constrained=constrained)
+        return gguf_parser(path, constrained)
     except PackagingError as error:
         raise ParserUnavailable(str(error)) from error
 
