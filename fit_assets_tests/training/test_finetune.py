@@ -165,7 +165,7 @@ def test_overrides_go_over_the_presets_values_and_none_means_the_presets() -> No
         ('{"q": 5, "gold": {}}', "line 2: not an example"),
         ('{"q": "wind", "gold": {"technology": "Coal"}}', "line 2: not an example .*Coal"),
         ("", "line 2: not an example"),
-        (json.dumps({"q": "wind " * 60, "gold": {}}), "line 2: [0-9]+ tokens, above max_length 60; shorten"),
+        (json.dumps({"q": "ж " * 150, "gold": {}}), "line 2: [0-9]+ tokens, above max_length 200; shorten"),
     ],
 )
 def test_a_bad_line_is_named_with_its_file(room: Room, tmp_path: Path, line: str, message: str) -> None:
@@ -173,7 +173,7 @@ def test_a_bad_line_is_named_with_its_file(room: Room, tmp_path: Path, line: str
     bad.write_text('{"q": "wind sites", "gold": {"technology": "Wind"}}\n' + line + "\n{}\n")
     for options in ({"lessons": bad}, {"extra_train_path": bad}):
         with pytest.raises(FineTuneError, match=rf"bad\.jsonl, {message}"):
-            room.train(replace(SHORT, max_length=60), **options)
+            room.train(replace(SHORT, max_length=200), **options)
     assert not room.out.parent.exists()
 
 
