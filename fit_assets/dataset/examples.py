@@ -110,7 +110,7 @@ def read_jsonl(path: Path) -> list[Example]:
         ExampleError: no such file, or a line that is no example.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError as error:
         raise ExampleError(f"{path}: no such file; materialise the asset that writes it") from error
     examples = []

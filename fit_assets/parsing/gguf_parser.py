@@ -196,12 +196,9 @@ class GgufParser:
 
     def _prefers(self, question: str, other: QueryFilters, own: QueryFilters) -> float:
         """How much likelier the model finds the answer ``other`` than ``own``: difference of the log-probabilities."""
-        prompt = self._tokens(self._style.render(question))
         texts = [self._style.render(question) + filters.canonical() + self._style.end for filters in (other, own)]
         one, two = (self._tokens(text) for text in texts)
-        shared = len(prompt)
-        while one[shared] == two[shared]:
-            shared += 1
+        shared = next(index for index, (first, second) in enumerate(zip(one, two, strict=False)) if first != second)
         held = self._rewound(one[: shared - 1])
         if held:
             self._model.evaluate(held)

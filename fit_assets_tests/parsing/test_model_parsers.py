@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fit_assets import settings
@@ -12,6 +13,7 @@ from fit_assets.dataset.generator import GeneratorConfig, generate
 from fit_assets.filters import QueryFilters, canonical_text
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel
+from fit_assets.parsing import gguf_parser
 from fit_assets.parsing.adapter_parser import AdapterParser
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.gguf_parser import GgufParser, Grammar
@@ -175,6 +177,60 @@ def test_a_random_model_stays_inside_the_contract(tiny_gguf: Callable[[str], Pat
         else:
             assert result.filters is None
     parser.close()
+
+
+class Says:
+    """Rules that always read the same."""
+
+    name = "regex"
+
+    def __init__(self, filters: dict[str, Any] | None) -> None:
+        self.filters = None if filters is None else QueryFilters.parse(filters)
+
+    def parse(self, question: str) -> ParseResult:
+        return ParseResult(question, self.filters, self.name, 0.0, error=None if self.filters else "no idea")
+
+    def parse_batch(self, questions: Any) -> list[ParseResult]:
+        return [self.parse(question) for question in questions]
+
+
+def test_of_two_readings_the_model_weighs_which_is_likelier(
+    architecture: str, tiny_gguf: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = QUESTIONS[0]
+    parser = GgufParser(tiny_gguf(architecture), rules=Says({"technology": "Micro CHP"}))
+    assert as_dict(parser.parse(question)) == LESSONS[question]
+    monkeypatch.setattr(gguf_parser, "_OWN_READING_MARGIN", 1e9)
+    assert as_dict(parser.parse(question)) == {"technology": "Micro CHP"}
+    parser.close()
+
+
+@pytest.mark.parametrize("said", [None, LESSONS[QUESTIONS[0]]], ids=["failed", "agree"])
+def test_rules_that_fail_or_agree_change_nothing(
+    architecture: str,
+    tiny_gguf: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Any] | None,
+) -> None:
+    monkeypatch.setattr(gguf_parser, "_OWN_READING_MARGIN", 1e9)
+    parser = GgufParser(tiny_gguf(architecture), rules=Says(said))
+    assert as_dict(parser.parse(QUESTIONS[0])) == LESSONS[QUESTIONS[0]]
+    parser.close()
+
+
+def test_log_probability_is_that_of_the_single_steps(architecture: str, tiny_gguf: Callable[[str], Path]) -> None:
+    model = LlamaModel(tiny_gguf(architecture), context=64)
+    start, *tokens = model.tokenize("wind sites over 100kw in berkshire")
+    logits, stepwise = model.evaluate([start]), 0.0
+    for token in tokens:
+        stepwise += float(logits[token] - np.logaddexp.reduce(logits))
+        logits = model.evaluate([token])
+    model.rewind(0)
+    assert model.log_probability(start, tokens) == pytest.approx(stepwise, abs=0.05)
+    model.rewind(0)
+    with pytest.raises(PackagingError, match="do not fit"):
+        model.log_probability(start, tokens * 20)
+    model.close()
 
 
 def test_several_threads_get_their_own_answers(constrained: GgufParser) -> None:
