@@ -7,10 +7,11 @@ the reference table failed, 2 bad input; the message names the mend.
 from __future__ import annotations
 
 import csv
+import getpass
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import click
 
 if TYPE_CHECKING:
     from fit_assets.evaluation.evaluate import Report
+    from fit_assets.evaluation.versions import Version
     from fit_assets.filters import QueryFilters
     from fit_assets.parsing.base import Parser, ParseResult
     from fit_assets.reference.answer import Answer
@@ -219,6 +221,48 @@ def serve(host: str, port: int, parser_name: str) -> None:
         raise BadInput(_one_line(str(error))) from error
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
+def versions(as_json: bool) -> None:
+    """List the registered versions of the model, newest first."""
+    from fit_assets.evaluation import versions as registry
+
+    found = registry.list_versions()
+    if as_json:
+        _print_json({"versions": [version.to_dict() for version in found]})
+    elif not found:
+        click.echo("no version yet; the asset model_version registers one: make run")
+    else:
+        _print_versions(found)
+
+
+@main.command()
+@click.argument("version", type=int)
+@click.option("--why", default="", help="The reason, kept with the model.")
+def promote(version: int, why: str) -> None:
+    """Put VERSION into production."""
+    from fit_assets.evaluation import versions as registry
+
+    _moved(lambda: registry.promote(version, getpass.getuser(), why))
+
+
+@main.command()
+@click.option("--why", default="", help="The reason, kept with the model.")
+def rollback(why: str) -> None:
+    """Put the version before the present one back into production."""
+    from fit_assets.evaluation import versions as registry
+
+    _moved(lambda: registry.rollback(getpass.getuser(), why))
+
+
+def _moved(move: Callable[[], Version]) -> None:
+    try:
+        version = move()
+    except ValueError as error:
+        raise BadInput(_one_line(str(error))) from error
+    click.echo(f"version {version.version} is in production: {version.gguf_path}")
+
+
 # Parsing ------------------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +441,26 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+def _print_versions(found: Sequence[Version]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(header_style="bold")
+    for heading in ("version", "date", "training examples", "accuracy", "status", "improvements"):
+        table.add_column(heading)
+    for version in found:
+        accuracy = version.parsing_accuracy
+        table.add_row(
+            str(version.version),
+            f"{version.registered_at:%Y-%m-%d %H:%M}",
+            "" if version.training_examples is None else f"{version.training_examples:,}",
+            "" if accuracy is None else f"{accuracy:.1%}",
+            version.status,
+            version.improvements,
+        )
+    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
 
 
 def _print_metrics(report: Report) -> None:

@@ -20,10 +20,23 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "fit-intelligence"
 STAGING, PRODUCTION, ARCHIVED = "staging", "production", "archived"
+# Tags of the registered model that keep who moved the alias of production, when and why.
+_MOVE = "moved/"
 
 
 class GateError(RuntimeError):
     """A version that may not be registered; the message names the gates that it did not pass."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A version was put into production in place of ``before`` (None for the first)."""
+
+    at: datetime
+    version: int
+    before: int | None
+    who: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -153,17 +166,46 @@ def production_version() -> Version | None:
     return next((version for version in list_versions() if version.status == PRODUCTION), None)
 
 
-def promote(version: int) -> Version:
-    """Put a version into production; an older one to go back.
+def promote(version: int, who: str = "", why: str = "") -> Version:
+    """Put a version into production; an older one to go back. Who did it and why is kept with the model.
 
     Raises:
         ValueError: there is no such version.
     """
-    known = [entry.version for entry in list_versions()]
-    if version not in known:
-        raise ValueError(f"there is no version {version}; known are {', '.join(map(str, known)) or 'none'}")
-    _registry().set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version))
+    entries = list_versions()
+    if version not in [entry.version for entry in entries]:
+        known = ", ".join(str(entry.version) for entry in entries) or "none"
+        raise ValueError(f"there is no version {version}; known are {known}")
+    before = next((entry.version for entry in entries if entry.status == PRODUCTION), None)
+    client = _registry()
+    client.set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version))
+    move = {"version": version, "before": before, "who": who, "why": why}
+    client.set_registered_model_tag(MODEL_NAME, f"{_MOVE}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", json.dumps(move))
     return next(entry for entry in list_versions() if entry.version == version)
+
+
+def moves() -> list[Move]:
+    """Every promotion and roll-back, newest first."""
+    tags = _registry().get_registered_model(MODEL_NAME).tags
+    found = [
+        Move(datetime.fromisoformat(name.removeprefix(_MOVE)), **json.loads(value))
+        for name, value in tags.items()
+        if name.startswith(_MOVE)
+    ]
+    return sorted(found, key=lambda move: move.at, reverse=True)
+
+
+def rollback(who: str = "", why: str = "") -> Version:
+    """Put back into production what was there before the present version came.
+
+    Raises:
+        ValueError: nothing was in production before.
+    """
+    present = production_version()
+    came = next((move for move in moves() if present and move.version == present.version), None)
+    if came is None or came.before is None:
+        raise ValueError("no version was in production before; see: fit versions")
+    return promote(came.before, who, why or "roll-back")
 
 
 def last_successful_registration() -> Version | None:

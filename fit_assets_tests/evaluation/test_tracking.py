@@ -176,3 +176,16 @@ def test_promoting_and_going_back(registry: Path) -> None:
     assert [v.status for v in versions.list_versions()] == ["staging", "production"]
     with pytest.raises(ValueError, match="there is no version 7; known are 2, 1"):
         versions.promote(7)
+
+
+def test_a_rollback_leaves_a_trace(registry: Path) -> None:
+    register(registry, "d1")
+    register(registry, "d2")
+    with pytest.raises(ValueError, match="no version was in production before"):
+        versions.rollback()
+    versions.promote(2, "ann", "better on feedback")
+    assert versions.rollback("bob", "slow").version == 1
+    last, first = versions.moves()
+    assert (first.version, first.before, first.who, first.why) == (2, 1, "ann", "better on feedback")
+    assert (last.version, last.before, last.who, last.why) == (1, 2, "bob", "slow")
+    assert last.at > first.at
