@@ -218,6 +218,8 @@ class Gazetteer:
 
     def _misspelt(self, tokens: list[_Token], first: int, last: int) -> list[_Span]:
         words = [token.owner or token.word for token in tokens[first : last + 1]]
+        if words[1:] and words[-1] == "shire":  # "Abberdeen shire"
+            words[-2:] = [words[-2] + "shire"]
         key = "".join(words)
         if len(key) < 4 or not key.isalpha() or all(word in self._common for word in words):
             return []

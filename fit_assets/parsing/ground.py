@@ -93,7 +93,11 @@ def _canonical(said: Reading, places: Gazetteer, name: str, beside: list[str]) -
         return name if name not in (name.lower(), name.upper()) else name.title()
     taken = {place.name for other in beside if (place := places.get(other)) is not None}
     left = [other for other in said.place_names if other not in taken]
-    if len(left) == 1:
+    # "dumb freeze and galloway" may well be Dumfries and Galloway, though Galloway alone is a place too.
+    spoken = known is not None and any(
+        known.name.endswith(tail := f" and {other}") and tail.lower() in said.text for other in left
+    )
+    if len(left) == 1 and not spoken:
         return left[0]
     return known.name if known else name
 

@@ -145,7 +145,7 @@ def test_the_model_sees_a_few_areas_and_the_answer_has_all(
 ) -> None:
     monkeypatch.setattr("fit_assets.parsing.gguf_parser._WRITTEN_PATTERNS", 2)
     question = "compare wind and solar in Yorkshire"
-    assert '"location":"Yorkshire","postcode_patterns":["YO","HU"],' in constrained.parse(question).text
+    assert '"location":"Yorkshire","postcode_patterns":["YO","HU"]' in constrained.parse(question).text
     grounded, _ = ground(question, QueryFilters(location="Yorkshire", postcode_patterns=["YO", "HU"]))
     assert grounded.postcode_patterns == LESSONS[question]["postcode_patterns"]
 

@@ -278,13 +278,13 @@ def test_only_the_answer_and_its_end_are_labels(room: Room, monkeypatch: pytest.
     from transformers import AutoTokenizer
 
     seen: list[tuple[list[int], list[int]]] = []
-    computed = trl.SFTTrainer.compute_loss
+    prepared = trl.SFTTrainer._prepare_inputs
 
-    def watch(self: Any, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+    def watch(self: Any, inputs: Any) -> Any:
         seen.extend(zip(inputs["input_ids"].tolist(), inputs["labels"].tolist(), strict=True))
-        return computed(self, model, inputs, *args, **options)
+        return prepared(self, inputs)
 
-    monkeypatch.setattr(trl.SFTTrainer, "compute_loss", watch)
+    monkeypatch.setattr(trl.SFTTrainer, "_prepare_inputs", watch)
     room.train(replace(SHORT, batch_size=4, epochs=1, evaluations=1))
     tokenizer, style = AutoTokenizer.from_pretrained(room.base), chat_style("mistral")
     answers = {}
