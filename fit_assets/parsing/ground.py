@@ -94,10 +94,11 @@ def _canonical(said: Reading, places: Gazetteer, name: str, beside: list[str]) -
     taken = {place.name for other in beside if (place := places.get(other)) is not None}
     left = [other for other in said.place_names if other not in taken]
     # "dumb freeze and galloway" may well be Dumfries and Galloway, though Galloway alone is a place too.
-    spoken = known is not None and any(
-        known.name.endswith(tail := f" and {other}") and tail.lower() in said.text for other in left
+    second_half = known is not None and any(
+        known.name.endswith(f" and {other.name}") and said.text[: other.start].endswith(" and ")
+        for other in said.places
     )
-    if len(left) == 1 and not spoken:
+    if len(left) == 1 and not second_half:
         return left[0]
     return known.name if known else name
 
