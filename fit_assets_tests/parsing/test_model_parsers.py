@@ -137,7 +137,7 @@ def test_the_fixed_prefix_is_evaluated_once(
     steps = counted(raw, monkeypatch)
     raw.parse(QUESTIONS[1])
     whole = raw._tokens(chat_style(architecture).render(QUESTIONS[1]))
-    assert steps[0] <= len(whole) - len(raw._prefix) + 1
+    assert steps[0] <= len(whole) - raw._fixed + 1
 
 
 def test_the_model_sees_a_few_areas_and_the_answer_has_all(
@@ -218,19 +218,34 @@ def test_rules_that_fail_or_agree_change_nothing(
     parser.close()
 
 
-def test_log_probability_is_that_of_the_single_steps(architecture: str, tiny_gguf: Callable[[str], Path]) -> None:
+def test_a_batch_has_the_logits_of_single_steps(architecture: str, tiny_gguf: Callable[[str], Path]) -> None:
     model = LlamaModel(tiny_gguf(architecture), context=64)
-    start, *tokens = model.tokenize("wind sites over 100kw in berkshire")
-    logits, stepwise = model.evaluate([start]), 0.0
-    for token in tokens:
-        stepwise += float(logits[token] - np.logaddexp.reduce(logits))
-        logits = model.evaluate([token])
+    tokens = model.tokenize("wind sites over 100kw in berkshire")
+    stepwise = [model.evaluate([token]).copy() for token in tokens]
     model.rewind(0)
-    assert model.log_probability(start, tokens) == pytest.approx(stepwise, abs=0.05)
+    assert model.logits_of(tokens, [1, 4]) == pytest.approx(np.array([stepwise[1], stepwise[4]]), abs=0.05)
+    assert model.rewind_to(tokens[:3]) == tokens[2:3]
+    assert model.rewind_to([tokens[0], tokens[0], tokens[1]]) == [tokens[0], tokens[1]]
     model.rewind(0)
     with pytest.raises(PackagingError, match="do not fit"):
-        model.log_probability(start, tokens * 20)
+        model.logits_of(tokens * 20, [0])
     model.close()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_draft_costs_one_step_and_is_doubted_where_it_is_wrong(
+    architecture: str, tiny_gguf: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    parser = GgufParser(tiny_gguf(architecture), rules=Says(LESSONS[question]))
+    steps = counted(parser, monkeypatch)
+    result = parser.parse(question)
+    assert as_dict(result) == LESSONS[question]
+    assert steps == []  # the draft went through logits_of, and nothing had to be written
+    assert result.confidence is not None
+    assert 0.5 < result.confidence <= 1
+    wrong = parser._read(question, QueryFilters.parse({"technology": "Micro CHP"}))
+    assert (wrong[1] - wrong[0]).sum() > gguf_parser._OWN_READING_MARGIN
+    parser.close()
 
 
 def test_several_threads_get_their_own_answers(constrained: GgufParser) -> None:
