@@ -158,7 +158,9 @@ def fine_tune(
 
     import torch
     from transformers import AutoTokenizer, TrainerCallback, set_seed
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
+
+    from fit_assets.training.trainer import Trainer
 
     _reuse_freed_memory()
     torch.set_num_threads(settings.threads())
@@ -187,29 +189,8 @@ def fine_tune(
             if on_log is not None:
                 on_log(state.global_step, values)
 
-    class Trainer(SFTTrainer):  # type: ignore[misc]
-        """TRL's trainer with the same loss at a third of its cost.
-
-        On a CPU, TRL's fused head spends a third of a step on entropy and on computing the logits twice; with few
-        answer tokens and a small vocabulary, plain logits of those tokens alone fit in memory.
-        """
-
-        def compute_loss(
-            self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-        ) -> Any:
-            if torch.cuda.is_available() or return_outputs:
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            causal = model.get_base_model()
-            hidden = causal.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])[0]
-            wanted = inputs["labels"][:, 1:]
-            answered = wanted != -100
-            logits = causal.lm_head(hidden[:, :-1][answered])
-            losses = torch.nn.functional.cross_entropy(logits.float(), wanted[answered], reduction="sum")
-            right = (logits.detach().argmax(-1) == wanted[answered]).float().mean().item()
-            self._metrics["train" if model.training else "eval"]["mean_token_accuracy"].append(right)
-            return losses / (answered.sum() if num_items_in_batch is None else num_items_in_batch)
-
     trainer = Trainer(
+        threads=1 if config.dropout else settings.threads(),
         model=model,
         processing_class=tokenizer,
         peft_config=peft_config,

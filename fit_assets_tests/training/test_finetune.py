@@ -273,6 +273,17 @@ def test_the_big_presets_four_bit_loading_trains_too(tiny_hf_untaught: Callable[
     assert all(tensor.any() for name, tensor in weights(result.adapter_dir).items() if "lora_B" in name)
 
 
+def test_halves_of_a_batch_learn_what_the_whole_one_does(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(SHORT, dropout=0.0, batch_size=3)
+    monkeypatch.setenv("FIT_ASSETS_THREADS", "2")
+    halved = room.train(config)
+    learnt = weights(halved.adapter_dir)
+    monkeypatch.setenv("FIT_ASSETS_THREADS", "1")
+    whole = room.train(config, force=True)
+    assert same(learnt, weights(whole.adapter_dir))
+    assert halved.metrics["eval_loss"] == pytest.approx(whole.metrics["eval_loss"], abs=1e-5)
+
+
 def test_only_the_answer_and_its_end_are_labels(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     import trl
     from transformers import AutoTokenizer
