@@ -181,9 +181,11 @@ def _range_texts(rng: random.Random, low: float, high: float) -> tuple[str, str]
 # --- place ------------------------------------------------------------------------------------------------------
 
 
-def place(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, kind: str | None = None) -> Slot:
-    """A place: ``known``, ``unknown`` to the gazetteer, a ``postcode``, ``both`` or ``several`` places."""
-    kind = kind or rng.choices(("known", "unknown", "postcode", "both", "several"), (75, 8, 9, 3, 5))[0]
+def place(
+    rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, kind: str | None = None, one: Place | None = None
+) -> Slot:
+    """A place: ``known`` (``one``, if given), ``unknown`` to the gazetteer, a ``postcode``, ``both``, ``several``."""
+    kind = kind or rng.choices(("known", "unknown", "postcode", "both", "several"), (81, 8, 6, 2, 3))[0]
     if kind == "postcode":
         return _postcode(rng, book, gazetteer)
     if kind == "several":
@@ -195,7 +197,7 @@ def place(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, kind: str 
         written = unknown_place(rng, book, gazetteer)
         gold = {"location": title_case(written)}
         return Slot("place", gold, forms, _names(written), kind, protected=(written,))
-    one = _known_place(rng, gazetteer)
+    one = one or known_place(rng, gazetteer)
     written = _written(rng, gazetteer, one)
     values = _names(_with_article(rng, book, written), written)
     return Slot("place", _located(one), forms, values, kind, protected=() if len(written) > 5 else (written,))
@@ -209,7 +211,7 @@ def places(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, number: i
             text = unknown_place(rng, book, gazetteer)
             name = title_case(text)
         else:
-            one = _known_place(rng, gazetteer)
+            one = known_place(rng, gazetteer)
             text = _written(rng, gazetteer, one)
             name, text = one.name, _with_article(rng, book, text)
         if name not in [known for known, _ in chosen]:
@@ -242,7 +244,8 @@ def _known(gazetteer: Gazetteer, name: str) -> bool:
     return gazetteer.get(name) is not None or bool(gazetteer.find(name))
 
 
-def _known_place(rng: random.Random, gazetteer: Gazetteer) -> Place:
+def known_place(rng: random.Random, gazetteer: Gazetteer) -> Place:
+    """A place of the gazetteer, as often as people ask for its kind."""
     return rng.choices(gazetteer.places, cum_weights=_place_weights(gazetteer))[0]
 
 

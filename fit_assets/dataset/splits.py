@@ -12,6 +12,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from fit_assets.dataset.examples import Example
 from fit_assets.dataset.generator import OUT_OF_SCOPE
@@ -23,6 +24,8 @@ __all__ = ["Leak", "SplitError", "Splits", "find_leaks", "find_shared_combinatio
 TEST_SHARE = VALIDATION_SHARE = 0.1
 # A bundle above this share of a split is what a model must learn at all: it stays in train.
 _LARGEST_BUNDLE = 1 / 50
+# Seen this often, a place's postcode areas were known in 98 % of questions (see the generator).
+_EXAMPLES_OF_A_PLACE = 3
 
 
 class SplitError(ValueError):
@@ -62,14 +65,17 @@ def split(examples: Sequence[Example], seed: int = 17) -> Splits:
     combinations = [None if example.category == OUT_OF_SCOPE else example.combination for example in examples]
     everything = list(range(len(examples)))
 
+    places = [example.gold.get("location") if "postcode_patterns" in example.gold else None for example in examples]
+    left = Counter(filter(None, places))
     labels: list[Hashable] = [example.category for example in examples]
-    test = _deal(_bundles(everything, pairs, combinations), labels, _shares(labels, examples, TEST_SHARE), rng, "test")
+    wanted = _shares(labels, examples, TEST_SHARE)
+    test = _deal(_bundles(everything, pairs, combinations), labels, wanted, places, left, rng, "test")
 
     # A near copy of a test question is in test as well: what is left is tied only among itself.
     rest = [index for index in everything if index not in test]
     labels = [(example.complexity, example.category) for example in examples]
     wanted = _shares([labels[index] for index in rest], examples, VALIDATION_SHARE)
-    validation = _deal(_bundles(rest, pairs, [None] * len(examples)), labels, wanted, rng, "validation")
+    validation = _deal(_bundles(rest, pairs, [None] * len(examples)), labels, wanted, places, left, rng, "validation")
 
     def gather(chosen: Iterable[int]) -> list[Example]:
         part = [examples[index] for index in chosen]
@@ -102,9 +108,19 @@ def find_shared_combinations(first: Iterable[Example], second: Iterable[Example]
 
 
 def _deal(
-    bundles: list[list[int]], labels: Sequence[Hashable], wanted: Mapping[Hashable, int], rng: random.Random, name: str
+    bundles: list[list[int]],
+    labels: Sequence[Hashable],
+    wanted: Mapping[Hashable, int],
+    places: Sequence[str | None],
+    left: Counter[str],
+    rng: random.Random,
+    name: str,
 ) -> set[int]:
-    """Take whole bundles at random until every label has exactly the wanted number."""
+    """Take whole bundles at random until every label has exactly the wanted number.
+
+    As long as others do, no bundle is taken that leaves too few examples of a place to learn its postcode areas from;
+    ``left`` is how many each place has, and is counted down.
+    """
     largest = max(1, int(sum(wanted.values()) * _LARGEST_BUNDLE))
     able = [bundle for bundle in bundles if len(bundle) <= largest]
     rng.shuffle(able)
@@ -114,12 +130,19 @@ def _deal(
     room = {label: min(number // 2, singles[label]) for label, number in wanted.items()}
     need = Counter(wanted)
     chosen: set[int] = set()
-    for turn, keep in ((several, room), (single, {}), (several, {})):
+    turns: list[tuple[list[list[int]], Mapping[Hashable, int]]] = [(several, room), (single, {}), (several, {})]
+    for floor, (turn, keep) in product((_EXAMPLES_OF_A_PLACE, 0), turns):
         for bundle in turn:
             takes = Counter(labels[index] for index in bundle)
-            if chosen.isdisjoint(bundle) and all(need[key] - many >= keep.get(key, 0) for key, many in takes.items()):
+            named = Counter(place for index in bundle if (place := places[index]))
+            if (
+                chosen.isdisjoint(bundle)
+                and all(need[key] - many >= keep.get(key, 0) for key, many in takes.items())
+                and all(left[place] - many >= floor for place, many in named.items())
+            ):
                 chosen.update(bundle)
                 need -= takes
+                left -= named
     if need:
         missing = ", ".join(f"{number} of {label}" for label, number in sorted(need.items(), key=str))
         raise SplitError(

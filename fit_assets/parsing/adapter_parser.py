@@ -35,7 +35,7 @@ class AdapterParser:
 
     name = "adapter"
 
-    def __init__(self, base_dir: Path, adapter_dir: Path | None, batch_size: int = 16) -> None:
+    def __init__(self, base_dir: Path, adapter_dir: Path | None, batch_size: int = 48) -> None:
         """Load the model and add the adapter to its weights.
 
         Args:

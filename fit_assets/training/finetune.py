@@ -43,12 +43,12 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 2.5
-    learning_rate: float = 2e-3
+    epochs: float = 2.25
+    learning_rate: float = 1.5e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
-    batch_size: int = 16
+    batch_size: int = 8
     gradient_accumulation_steps: int = 1
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch"
