@@ -73,7 +73,7 @@ _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])(?:
-        (?:(?P<parts>a|one|two|three)[ ])?(?P<fraction>half|quarters?|thirds?)[ ](?:of[ ])?(?:(?:an?|one)[ ])?
+        (?:(?P<parts>a|one|two|three)[ ])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ ])?(?:(?:an?|one)[ ])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
       | (?P<spelled_digits>{_spelled_digits})\b
@@ -102,7 +102,7 @@ _FIT_ID = re.compile(
 )
 
 _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d,.-])")
-_RANGE = re.compile(r"\s*(?:-|to|and|up to|or|through)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:-|to|and|up to|or|through|until|till)\s*", re.IGNORECASE)
 _BETWEEN = re.compile(r"(?:between|from|range)\s*$", re.IGNORECASE)
 
 

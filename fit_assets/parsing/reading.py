@@ -18,6 +18,9 @@ from fit_assets.training.prompt import normalise_question
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
 
+# "kW>=750", as in the head of a spreadsheet's column.
+_UNIT_FIRST = re.compile(r"\b([km]w)\s*([<>=≥≤:]{1,2})\s*(\d[\d,.]*)\b(?!\s*[km]w)")
+
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
 
@@ -100,7 +103,7 @@ class Reading:
 def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     plain = normalise_question(question)
-    text = mend(plain, _words_of_names(gazetteer))
+    text = _UNIT_FIRST.sub(r"\2\3\1", mend(plain, _words_of_names(gazetteer)))
     places = [Named(hit.place.name, hit.start, hit.end, hit.place.patterns) for hit in gazetteer.find(text)]
     places += [Named(*district) for district in gazetteer.find_districts(text)]
     places.sort(key=lambda place: place.start)

@@ -99,7 +99,11 @@ WORDS: frozenset[str] = word_set(
     worth would year yearly years yes yet yield yields you your zero
     behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
     madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
-    various whatever wherever wonder wondering write writing
+    ahead article authorities authority away back barns bearing behind bringing building built byline column draft
+    drawing drew farmhouse friday handle insight journal judging local magazine monday nameplate newspaper outlet
+    output paper particulars piece programme rated rating ratings reader readers running saturday sheet story studying
+    sunday thesis thursday tuesday various wednesday week weeks weekend whatever wherever wonder wondering write
+    writing
     """
 )
 

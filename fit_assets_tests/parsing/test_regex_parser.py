@@ -289,7 +289,45 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     )
 ]
 
-ALL = TECHNOLOGY + CAPACITY + PLACES + TIME + BUSINESS + ONE + FIGURES + RANKINGS + REFUSED
+# What other authors' questions brought up.
+FOUND: list[tuple[str, dict[str, Any]]] = [
+    ("photovoltaic plants having from 200 until 400 kW", {
+        "technology": "Photovoltaic", "capacity_min_kw": 200, "capacity_max_kw": 400,
+    }),
+    ("turbines whose rated output exceeds 250 kilowatts", {"technology": "Wind", "capacity_min_kw": 250}),
+    ("is anybody running CHP in Leicester", {"technology": "Micro CHP", "location": "Leicester"}),
+    ("tech=PV; county=Notts; kW>=750", {
+        "technology": "Photovoltaic", "location": "Nottinghamshire", "capacity_min_kw": 750,
+    }),
+    ("Tech=Solar; Size>500kW", {"technology": "Photovoltaic", "capacity_min_kw": 500}),
+    ("half-megawatt turbines", {"technology": "Wind", "capacity_min_kw": 500, "capacity_max_kw": 500}),
+    ("solar greater than or equal to 150", {"technology": "Photovoltaic", "capacity_min_kw": 150}),
+    ("for a piece in Thursday's paper: hydro in Powys", {"technology": "Hydro", "location": "Powys"}),
+    ("panels on barns in Leominster back in 2011", {
+        "technology": "Photovoltaic", "location": "Leominster",
+        "commissioned_year_min": 2011, "commissioned_year_max": 2011,
+    }),
+    ("wind near weston under penyard", {"technology": "Wind", "location": "Weston under Penyard"}),
+    ("count, wind, tariff in the optimal window", {
+        "query_type": "aggregation", "aggregation": "count", "technology": "Wind",
+        "fit_remaining_min_years": 5, "fit_remaining_max_years": 10,
+    }),
+    ("smallest hydro capacity on record", {
+        "query_type": "aggregation", "aggregation": "min_capacity", "technology": "Hydro",
+    }),
+    ("groupby postcode_area, wind", {
+        "query_type": "aggregation", "aggregation": "count", "technology": "Wind", "group_by": "postcode_area",
+    }),
+    ("wind built after 2012 and before 2016", {
+        "technology": "Wind", "commissioned_year_min": 2013, "commissioned_year_max": 2015,
+    }),
+    ("what tariff did a 15kW turbine commissioned in 2011 get", {
+        "query_type": "fit_rate", "technology": "Wind", "capacity_min_kw": 15, "capacity_max_kw": 15,
+        "commissioned_year_min": 2011, "commissioned_year_max": 2011,
+    }),
+]  # fmt: skip
+
+ALL = TECHNOLOGY + CAPACITY + PLACES + TIME + BUSINESS + ONE + FIGURES + RANKINGS + REFUSED + FOUND
 
 
 @pytest.fixture(scope="module")

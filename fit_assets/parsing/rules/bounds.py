@@ -24,12 +24,12 @@ _ABOUT = r"around|about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close
 _NOT = r"(?:no|not|nothing|never) "
 _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher) than)"
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer) than)"
-_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are))* ?$"
+_FILLER = r"(?: (?:a|an|the|of|or|equal|to|capacity|another|just|is|are))* ?$"
 
 
 def _comparing(words: str) -> re.Pattern[str]:
     """These words at the end of the text before a number."""
-    return re.compile(rf"(?<![a-z])(?:{words}){_FILLER}")
+    return re.compile(rf"(?:(?<![a-z])|(?=[<>=≥≤]))(?:{words}){_FILLER}")
 
 
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (

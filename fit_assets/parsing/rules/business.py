@@ -71,7 +71,8 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
         phrases(
             "urgent(?:ly)?",
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
-            r"(?:end|finish|laps|runn)ing",
+            r"(?:end|finish|laps)ing",
+            "running out",
             "soon",
         ),
         {"fit_remaining_max_years": 5},

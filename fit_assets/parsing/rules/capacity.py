@@ -21,8 +21,8 @@ _COUNTED = re.compile(
 _SAYS_CAPACITY = re.compile(r"\bcapacity(?: of| is| =|:)?$|\b(?:sized?|rated)(?: at)?$")
 _SAYS_OTHERWISE = re.compile(r"[£$]$|\b(?:top|first|last|limit|year ?[<>=]*)$")
 _COMPARES = re.compile(
-    r"(?<![a-z])(?:over|above|under|below|at (?:least|most)|(?:more|greater|bigger|larger|less|smaller) than|"
-    r"[<>]=?|[≥≤])$"
+    r"(?:(?<![a-z])|(?=[<>=≥≤]))(?:over|above|under|below|at (?:least|most)|"
+    r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|[<>]=?|[≥≤])$"
 )
 _COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")
 _BETWEEN = re.compile(r"\bbetween(?: [\d.,]+ and)?$")

@@ -13,9 +13,10 @@ from fit_assets.parsing.rules.bounds import bound_of
 
 _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
+_OF = r"(?:(?:wind|solar|pv|hydro|ad|biogas|chp|turbine) )?"
 _NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_SIZE}\b{_NO_BOUND}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_SIZE}\b{_NO_BOUND}")
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_OF}{_SIZE}\b{_NO_BOUND}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_OF}{_SIZE}\b{_NO_BOUND}")
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("max_capacity", _HIGHEST),
     ("min_capacity", _LOWEST),
@@ -48,7 +49,7 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 # Breakdowns ----------------------------------------------------------------------------------------------------------
 
 _BY = (
-    r"(?:by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
+    r"(?:by|per|group(?:ed)? ?by|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )
@@ -56,7 +57,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("region", phrases(rf"{_BY} regions?", "regional (?:breakdown|split|counts?|totals?)")),
     (
         "local_authority",
-        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)"),
+        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local[ _])?authorit(?:y|ies)|districts?|boroughs?)"),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
     (
@@ -68,11 +69,11 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_year",
         phrases(
-            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)) )?(?:years?|vintage)",
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed))[ _])?(?:years?|vintage)",
             rf"{_BY} year of commissioning",
         ),
     ),
-    ("postcode_area", phrases(rf"{_BY} post ?codes?(?: areas?)?")),
+    ("postcode_area", phrases(rf"{_BY} post ?codes?(?:[ _]areas?)?")),
 )
 
 # Rankings ------------------------------------------------------------------------------------------------------------

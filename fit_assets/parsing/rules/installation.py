@@ -27,7 +27,7 @@ _RATE = phrases(
 _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?"
     r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|remain\w*|end\w*|expir\w*|period|term|life\w*|run\w*|stops?|"
-    r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
+    r"finish\w*|laps\w*|to|still|in the|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
     r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?"
@@ -55,7 +55,7 @@ def fit_id(asked: Reading) -> str | None:
         if (
             alone
             or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
-            or _ABOUT_ONE_AFTER.match(asked.after(quantity))
+            or (quantity.kind == "number" and _ABOUT_ONE_AFTER.match(asked.after(quantity)))
             or (quantity.kind == "number" and not asked.technologies and bound_of(asked, quantity) is None)
         ):
             return written

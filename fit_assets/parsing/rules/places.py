@@ -36,12 +36,21 @@ def unknown_places(asked: Reading) -> list[str]:
     the domain."""
     if asked.outside_great_britain:
         return []
-    found = [name for match in _PREPOSITION.finditer(asked.text) for name in _names(match["words"])]
+    found = list(_named_after_prepositions(asked.text))
     # The "vale" of "the Vale of York" is part of a name that is known.
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     if not found and not asked.places:
         found = _capitalised(asked)
     return list(dict.fromkeys(map(title_case, found)))
+
+
+def _named_after_prepositions(text: str) -> Iterator[str]:
+    """Names after a preposition; where none follows, the words may hold another: "on barns in Leominster"."""
+    position = 0
+    while match := _PREPOSITION.search(text, position):
+        names = list(_names(match["words"]))
+        yield from names
+        position = match.end() if names else match.start("words")
 
 
 def title_case(name: str) -> str:
@@ -71,7 +80,7 @@ def _names(words: str) -> Iterator[str]:
         for word, following in zip(split, [*split[1:], ""], strict=True):
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
-            if (word in WORDS or word in _SMALL_WORDS) and not begins and not inside:
+            if (word.removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
                 break
             name.append(word.strip("."))
         stopped = len(name) < len(split)

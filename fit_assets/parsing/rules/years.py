@@ -48,8 +48,8 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
 )
 _YEAR_BEFORE = tuple((side, step, re.compile(rf"(?<![a-z])(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
 _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b")),
-    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b|at the latest\b")),
+    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)")),
+    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
 )
 _FROM = re.compile(r"\bfrom(?: [a-z]+)?$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
