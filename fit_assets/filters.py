@@ -182,13 +182,11 @@ def json_schema() -> dict[str, Any]:
     """JSON schema of the contract, properties in sorted order, without null alternatives or titles."""
     properties = {}
     for key, field in QueryFilters.model_json_schema()["properties"].items():
-        field = {name: part for name, part in field.items() if name not in ("title", "default")}
-        alternatives = [option for option in field.pop("anyOf", []) if option.get("type") != "null"]
-        if len(alternatives) == 1:
-            field |= alternatives[0]
-        elif alternatives:  # int | float, each with the same bounds
-            field |= alternatives[0] | {"type": "number"}
-        properties[key] = field
+        (field,) = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
+        if "anyOf" in field:  # int | float, whose bounds pydantic leaves under its own names
+            bounds = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
+            field = {"type": "number"} | {bounds[name]: part for name, part in field.items() if name in bounds}
+        properties[key] = {name: part for name, part in field.items() if name not in ("title", "default")}
     return {
         "type": "object",
         "properties": dict(sorted(properties.items())),

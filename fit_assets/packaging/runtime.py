@@ -154,6 +154,8 @@ class LlamaModel:
         if not 0 < count <= _BATCH or self.length + count > self.context:
             raise PackagingError(f"{count} tokens after {self.length} do not fit into a batch; shorten the text")
         asked = set(wanted)
+        if not asked <= set(range(count)):
+            raise PackagingError(f"logits are wanted of {sorted(asked)}, but there are {count} tokens")
         batch = self._lib.llama_batch_init(count, 0, 1)
         try:
             batch.n_tokens = count

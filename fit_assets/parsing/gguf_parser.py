@@ -255,6 +255,7 @@ class GgufParser:
                 closing.append(given[0] < begin < given[1])
             begin = end
 
+        self._model.rewind(min(len(prompt) - 1, self._model.length))  # the first token's logits are wanted as well
         rest = self._model.rewind_to(tokens[:-1])
         held = len(tokens) - 1 - len(rest)
         logits = self._model.logits_of(rest, [index - 1 - held for index in counted])
