@@ -40,6 +40,7 @@ class Named:
     start: int
     end: int
     patterns: tuple[str, ...] = ()
+    is_town: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,12 @@ class Reading:
 def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     plain = normalise_question(question)
-    text = mend(plain, _words_of_names(gazetteer))
-    places = [Named(hit.place.name, hit.start, hit.end, hit.place.patterns) for hit in gazetteer.find(text)]
+    # "group by local_authority": the names of columns are words as well.
+    text = mend(plain.replace("_", " "), _words_of_names(gazetteer))
+    places = [
+        Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind == "town")
+        for hit in gazetteer.find(text)
+    ]
     places += [Named(*district) for district in gazetteer.find_districts(text)]
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
@@ -138,7 +143,9 @@ def _included(text: str, spans: Sequence[_AnySpan], exclusions: list[str]) -> tu
     kept = []
     for span in spans:
         ruled_out_by = excluded(text, span.start)
-        if ruled_out_by:
+        # What lies outside a town lies near it.
+        is_near = ruled_out_by.startswith("outside") and isinstance(span, Named) and span.is_town
+        if ruled_out_by and not is_near:
             name = span.technology if isinstance(span, TechnologyMatch) else getattr(span, "name", "")
             exclusions.append(f"{ruled_out_by} {name}")
         else:

@@ -100,6 +100,10 @@ WORDS: frozenset[str] = word_set(
     behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
     madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
     various whatever wherever wonder wondering write writing
+    rated rating ratings local put back aye lad lads lass
+    monday tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight
+    article bbc briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news
+    newsletter newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
     """
 )
 
@@ -133,11 +137,16 @@ _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
+    **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
+    # Scots and the North.
+    **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
+    **{"mony": "many", "muckle": "big", "nae": "no", "ony": "any", "oot": "out", "ower": "over", "roon": "round"},
+    **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
 }
-_WORD = re.compile(r"[a-z]{3,}")
+_WORD = re.compile(r"[a-z]{2,}")
 
 _EXCLUSION = re.compile(
-    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|outside|minus|"
+    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|(?<!just )outside|minus|"
     r"non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
 )
 

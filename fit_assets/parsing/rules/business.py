@@ -71,8 +71,10 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
         phrases(
             "urgent(?:ly)?",
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
-            r"(?:end|finish|laps|runn)ing",
+            r"(?:end|finish|laps)ing",
+            "running (?:out|down|low)",
             "soon",
+            "(?:almost|nearly|about) (?:up|out|over|done|finished|gone)",
         ),
         {"fit_remaining_max_years": 5},
     ),

@@ -14,8 +14,9 @@ from fit_assets.parsing.rules.bounds import bound_of
 _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_SIZE}\b{_NO_BOUND}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_SIZE}\b{_NO_BOUND}")
+_OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("max_capacity", _HIGHEST),
     ("min_capacity", _LOWEST),
@@ -48,7 +49,7 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 # Breakdowns ----------------------------------------------------------------------------------------------------------
 
 _BY = (
-    r"(?:by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
+    r"(?:(?:group(?:ed)?)?by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )

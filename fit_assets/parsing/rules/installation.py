@@ -18,7 +18,7 @@ _ABOUT_ONE_BEFORE = re.compile(
 _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
 
 _RATE = phrases(
-    r"rates?",
+    r"rates?(?! (?:power|output|capacity))",
     r"p(?:ence)? ?(?:/|per) ?(?:kwh|kilowatt[ -]?hour|unit)",
     r"(?:price|pay|paid|much) per (?:unit|kwh)",
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid)",
@@ -30,7 +30,8 @@ _TARIFF = phrases(
     r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
-    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?"
+    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
+    r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|up(?! to))",
 )
 _REVENUE = phrases(
     "revenues?",

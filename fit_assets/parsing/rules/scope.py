@@ -63,7 +63,7 @@ _OTHER_TOPICS = phrases(
     "hotels?",
     "news",
     "explain",
-    "who (?:invented|is|are|was|won)",
+    "who (?:invented|was|won|(?:is|are)(?! (?:running|operating|generating|using)))",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
     "how do i",

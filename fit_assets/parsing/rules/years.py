@@ -8,7 +8,7 @@ from typing import Literal
 from fit_assets.parsing.numbers import Quantity
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.bounds import ranges
+from fit_assets.parsing.rules.bounds import BEGINS, ranges
 from fit_assets.parsing.rules.capacity import is_bare_capacity
 
 _EXPIRY = phrases(
@@ -46,7 +46,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
     ("max", -1, r"before|pre-?|prior to|earlier than|older than|ahead of|<"),
     ("min", 1, r"after|post-?|later than|newer than|more recent(?:ly)? than|past|following|beyond|>"),
 )
-_YEAR_BEFORE = tuple((side, step, re.compile(rf"(?<![a-z])(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
+_YEAR_BEFORE = tuple((side, step, re.compile(rf"{BEGINS}(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
 _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b")),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b|at the latest\b")),
