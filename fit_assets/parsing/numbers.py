@@ -73,7 +73,7 @@ _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.
 _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(
-    rf"""(?<![a-z0-9.,/£$])(?:(?P<column>kw|mw|gw)[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
+    rf"""(?<![a-z0-9.,/£$])(?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
@@ -84,7 +84,7 @@ _NUMBER = re.compile(
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:[ ]?[+-]?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
+    (?:(?:[ ]?[+-]?[ ]?|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b)?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
     """,
@@ -104,6 +104,10 @@ _FIT_ID = re.compile(
 
 _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d,.-])")
 _RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
+# "over 1 but under 5 MW": between the two numbers, and before the first.
+_COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
+_BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:not? )?{_COMPARED} ", re.IGNORECASE)
+_BOUNDED = re.compile(rf"{_COMPARED} $", re.IGNORECASE)
 _BETWEEN = re.compile(r"(?:between|from|range)\s*$", re.IGNORECASE)
 
 
@@ -160,7 +164,9 @@ def _quantity(match: re.Match[str]) -> Quantity:
 
 def _unit(match: re.Match[str]) -> str:
     """The unit behind the number, else the one before it, as in a table's column: "kW >= 500"."""
-    return next((name for name in (*_POWER, *_TIME) if match[name]), (match["column"] or "").lower())
+    behind = next((name for name in (*_POWER, *_TIME) if match[name]), "")
+    column = (match["column"] or "").lower()
+    return behind or (column[:1] if " " in column else column)
 
 
 def _value(match: re.Match[str]) -> float:
@@ -205,9 +211,11 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
     for index in range(len(found) - 1, 0, -1):
         first, second = found[index - 1], found[index]
         between = question[first.end : second.start]
-        if second.kind not in ("kw", "years") or not _RANGE.fullmatch(between):
+        before = question[: first.start]
+        both_bounded = second.kind == "kw" and _BOTH_BOUNDED.fullmatch(between) and _BOUNDED.search(before)
+        if second.kind not in ("kw", "years") or not (both_bounded or _RANGE.fullmatch(between)):
             continue
-        opened = _BETWEEN.search(question[: first.start])
+        opened = _BETWEEN.search(before)
         if first.kind != "number" and not (first.kind == "year" and (opened or "-" in between or "to" in between)):
             continue
         value: float = first.value

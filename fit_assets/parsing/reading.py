@@ -101,8 +101,7 @@ class Reading:
 def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     plain = normalise_question(question)
-    # "group by local_authority": the names of columns are words as well.
-    text = mend(plain.replace("_", " "), _words_of_names(gazetteer))
+    text = mend(_untabled(plain), _words_of_names(gazetteer))
     places = [
         Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind == "town")
         for hit in gazetteer.find(text)
@@ -124,6 +123,11 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         exclusions=tuple(exclusions),
         outside_great_britain=gazetteer.names_outside(plain),
     )
+
+
+def _untabled(plain: str) -> str:
+    """The names of columns are words as well ("group by local_authority"), and "2012..2014" is a range."""
+    return re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " "))
 
 
 def _codes(question: str, text: str) -> list[Named]:

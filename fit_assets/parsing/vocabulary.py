@@ -100,7 +100,7 @@ WORDS: frozenset[str] = word_set(
     behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
     madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
     various whatever wherever wonder wondering write writing
-    rated rating ratings local put back aye lad lads lass
+    rated rating ratings local early put back aye lad lads lass
     monday tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight
     article bbc briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news
     newsletter newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
@@ -140,14 +140,14 @@ _COMMON_SLIPS = {
     **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
     # Scots and the North.
     **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
-    **{"mony": "many", "muckle": "big", "nae": "no", "ony": "any", "oot": "out", "ower": "over", "roon": "round"},
+    **{"monny": "many", "mony": "many", "muckle": "big", "nae": "no", "ow": "how", "ony": "any", "oot": "out", "ower": "over", "roon": "round"},
     **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
 }
 _WORD = re.compile(r"[a-z]{2,}")
 
 _EXCLUSION = re.compile(
-    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|(?<!just )outside|minus|"
-    r"non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
+    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|(?<!just )outside|"
+    r"minus|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
 )
 
 

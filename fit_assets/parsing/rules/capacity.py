@@ -27,7 +27,7 @@ _COMPARES = re.compile(
     r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|exceeding|[<>]=?|[≥≤])$"
 )
 _COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")
-_BETWEEN = re.compile(r"\bbetween(?: [\d.,]+ and)?$")
+_BETWEEN = re.compile(r"\b(?:between|sized?|capacity)(?: from| of)?(?: [\d.,]+ ?(?:and|to|until|till|-))?$")
 
 
 def capacity(asked: Reading) -> Filters:

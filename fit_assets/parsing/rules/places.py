@@ -87,12 +87,15 @@ def _names(words: str) -> Iterator[str]:
         name: list[str] = []
         for word, following in zip(split, [*split[1:], ""], strict=True):
             if not name and word in _SURFACES and (not following or following in WORDS):
-                return
+                if following != "of" or word.endswith("s"):  # but "Mill of Elrick"
+                    return
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
-            if (word.removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
+            if (word.rstrip(".").removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
                 break
             name.append(word.strip("."))
+            if word.endswith(".") and len(word) > 3:  # the end of the sentence, not "St. Ives"
+                break
         stopped = len(name) < len(split)
         while name and name[-1] in _GENERIC:
             name.pop()

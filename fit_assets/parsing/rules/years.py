@@ -39,9 +39,9 @@ _OF_YEAR = (
 )
 # Each with what is added to the year: "after 2015" begins in 2016.
 _BEFORE: tuple[tuple[_Side, int, str], ...] = (
-    ("max", 0, r"by|until|till?|up ?to|through|no later than|not (?:later than|after)|(?:on|in) or before|<=|≤"),
+    ("max", 0, r"by|until|till?|up ?to(?: and including)?|through|not? (?:later|newer|more recent) than|not after|(?:on|in) or before|<=|≤"),
     ("max", 0, r"before the end of"),
-    ("min", 0, r"(?:in|on|from|during) or after|no earlier than|not before|since|from|as of|>=|≥"),
+    ("min", 0, r"(?:in|on|from|during) or after|not? (?:earlier|older) than|not before|since|from|at least|as of|>=|≥"),
     ("min", 0, r"beginning|starting(?: in| from)?"),
     ("max", -1, r"before|pre-?|prior to|earlier than|older than|ahead of|<"),
     ("min", 1, r"after|post-?|later than|newer than|more recent(?:ly)? than|past|following|beyond|>"),
