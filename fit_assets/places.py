@@ -228,10 +228,13 @@ class Gazetteer:
         if not near:
             return []
         best = min(distance for distance, _ in near)
-        places = {self._by_key[name] for distance, name in near if distance == best}
+        nearest = [name for distance, name in near if distance == best]
+        # A letter is sooner left out than put in: "penrth" is Penrith, not Perth.
+        nearest = [name for name in nearest if len(name) > len(key)] or nearest
+        places = {self._by_key[name] for name in nearest}
         if len(places) > 1:  # "herfordshire" may be either of two counties: better no answer than a wrong one
             return []
-        name = next(name for distance, name in near if distance == best)
+        name = nearest[0]
         possessive = tokens[last].owner is not None
         return [_Span(first, last, self._by_key[name], round(100 * (1 - best / len(name)), 1), possessive=possessive)]
 

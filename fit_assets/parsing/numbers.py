@@ -46,11 +46,12 @@ _FRACTIONS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "t
 # In a verbose pattern a space must stand in brackets.
 _one, _teen, _ten = "|".join(_ONES), "|".join(_TEENS), "|".join(_TENS)
 _below_100 = rf"(?:(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})\b"
+# "five-hundred-kilowatt turbines" and "half-a-megawatt" are hyphenated throughout.
 # "one hundred and two hundred" is two numbers, "one hundred and two" is one.
 _tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))"
-_below_1000 = rf"(?:(?:{_below_100}|a)[ ]hundred\b{_tail_below_100}?|{_below_100})"
+_below_1000 = rf"(?:(?:{_below_100}|a)[ -]hundred\b{_tail_below_100}?|{_below_100})"
 _words = (
-    rf"(?:(?:{_below_1000}|a)[ ]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
+    rf"(?:(?:{_below_1000}|a)[ -]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
     r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
 )
 _POWER = {
@@ -72,8 +73,8 @@ _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.
 _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(
-    rf"""(?<![a-z0-9.,/£$])(?:
-        (?:(?P<parts>a|one|two|three)[ ])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ ])?(?:(?:an?|one)[ ])?
+    rf"""(?<![a-z0-9.,/£$])(?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
+        (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
       | (?P<spelled_digits>{_spelled_digits})\b
@@ -82,8 +83,8 @@ _NUMBER = re.compile(
       | (?P<words>{_words})(?![a-z])
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
-    (?:[ ]and[ ](?:an?[ ])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:[ ]?[+-]?[ ]?(?:{_units}){_stop}(?:'s\b)?)?
+    (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
+    (?:(?:[ ]?[+-]?[ ]?|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b)?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
     """,
@@ -102,7 +103,11 @@ _FIT_ID = re.compile(
 )
 
 _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d,.-])")
-_RANGE = re.compile(r"\s*(?:-|to|and|up to|or|through|until|till)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
+# "over 1 but under 5 MW": between the two numbers, and before the first.
+_COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
+_BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:not? )?{_COMPARED} ", re.IGNORECASE)
+_BOUNDED = re.compile(rf"{_COMPARED} $", re.IGNORECASE)
 _BETWEEN = re.compile(r"(?:between|from|range)\s*$", re.IGNORECASE)
 
 
@@ -158,7 +163,10 @@ def _quantity(match: re.Match[str]) -> Quantity:
 
 
 def _unit(match: re.Match[str]) -> str:
-    return next((name for name in (*_POWER, *_TIME) if match[name]), "")
+    """The unit behind the number, else the one before it, as in a table's column: "kW >= 500"."""
+    behind = next((name for name in (*_POWER, *_TIME) if match[name]), "")
+    column = (match["column"] or "").lower()
+    return behind or (column[:1] if " " in column else column)
 
 
 def _value(match: re.Match[str]) -> float:
@@ -203,9 +211,11 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
     for index in range(len(found) - 1, 0, -1):
         first, second = found[index - 1], found[index]
         between = question[first.end : second.start]
-        if second.kind not in ("kw", "years") or not _RANGE.fullmatch(between):
+        before = question[: first.start]
+        both_bounded = second.kind == "kw" and _BOTH_BOUNDED.fullmatch(between) and _BOUNDED.search(before)
+        if second.kind not in ("kw", "years") or not (both_bounded or _RANGE.fullmatch(between)):
             continue
-        opened = _BETWEEN.search(question[: first.start])
+        opened = _BETWEEN.search(before)
         if first.kind != "number" and not (first.kind == "year" and (opened or "-" in between or "to" in between)):
             continue
         value: float = first.value

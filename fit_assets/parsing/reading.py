@@ -18,9 +18,6 @@ from fit_assets.training.prompt import normalise_question
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
 
-# "kW>=750", as in the head of a spreadsheet's column.
-_UNIT_FIRST = re.compile(r"\b([km]w)\s*([<>=≥≤:]{1,2})\s*(\d[\d,.]*)\b(?!\s*[km]w)")
-
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
 
@@ -43,6 +40,7 @@ class Named:
     start: int
     end: int
     patterns: tuple[str, ...] = ()
+    is_town: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,11 @@ class Reading:
 def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     plain = normalise_question(question)
-    text = _UNIT_FIRST.sub(r"\2\3\1", mend(plain, _words_of_names(gazetteer)))
-    places = [Named(hit.place.name, hit.start, hit.end, hit.place.patterns) for hit in gazetteer.find(text)]
+    text = mend(_untabled(plain), _words_of_names(gazetteer))
+    places = [
+        Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind == "town")
+        for hit in gazetteer.find(text)
+    ]
     places += [Named(*district) for district in gazetteer.find_districts(text)]
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
@@ -124,6 +125,11 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     )
 
 
+def _untabled(plain: str) -> str:
+    """The names of columns are words as well ("group by local_authority"), and "2012..2014" is a range."""
+    return re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " "))
+
+
 def _codes(question: str, text: str) -> list[Named]:
     """Postcodes of the normalised text, and those that only capitals in the question as typed give away."""
     from fit_assets.places import postcodes_in
@@ -141,7 +147,9 @@ def _included(text: str, spans: Sequence[_AnySpan], exclusions: list[str]) -> tu
     kept = []
     for span in spans:
         ruled_out_by = excluded(text, span.start)
-        if ruled_out_by:
+        # What lies outside a town lies near it.
+        is_near = ruled_out_by.startswith("outside") and isinstance(span, Named) and span.is_town
+        if ruled_out_by and not is_near:
             name = span.technology if isinstance(span, TechnologyMatch) else getattr(span, "name", "")
             exclusions.append(f"{ruled_out_by} {name}")
         else:

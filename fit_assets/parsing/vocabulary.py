@@ -99,11 +99,11 @@ WORDS: frozenset[str] = word_set(
     worth would year yearly years yes yet yield yields you your zero
     behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
     madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
-    ahead article authorities authority away back barns bearing behind bringing building built byline column draft
-    drawing drew farmhouse friday handle insight journal judging local magazine monday nameplate newspaper outlet
-    output paper particulars piece programme rated rating ratings reader readers running saturday sheet story studying
-    sunday thesis thursday tuesday various wednesday week weeks weekend whatever wherever wonder wondering write
-    writing
+    various whatever wherever wonder wondering write writing
+    rated rating ratings local early put back aye lad lads lass
+    monday tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight
+    article bbc briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news
+    newsletter newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
     """
 )
 
@@ -137,12 +137,17 @@ _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
+    **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
+    # Scots and the North.
+    **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
+    **{"monny": "many", "mony": "many", "muckle": "big", "nae": "no", "ow": "how", "ony": "any", "oot": "out", "ower": "over", "roon": "round"},
+    **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
 }
-_WORD = re.compile(r"[a-z]{3,}")
+_WORD = re.compile(r"[a-z]{2,}")
 
 _EXCLUSION = re.compile(
-    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|outside|minus|"
-    r"non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
+    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|(?<!just )outside|"
+    r"minus|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
 )
 
 

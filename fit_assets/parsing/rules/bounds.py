@@ -12,26 +12,33 @@ from fit_assets.parsing.reading import Reading
 Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
-    r"over|above|(?:more|greater|bigger|larger|higher|longer) than|at least|at or above|in excess of|exceed(?:s|ing)?|"
-    r"upwards? of|north of|from|starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
+    r"over|above|(?:more|greater|bigger|larger|higher|longer) than(?: or equal to)?|at least|at or above|in excess of|"
+    r"exceed(?:s|ing)?|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
 )
 _UNDER = (
-    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than|at most|at or (?:under|below)|up ?to|sub-?|"
-    r"south of|capped at|limited to|(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
+    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than(?: or equal to)?|at most|at or (?:under|below)|"
+    r"up ?to(?: and including)?|sub-?|south of|capped at|limited to|(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
 _ABOUT = r"around|about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|in the region of"
-_NOT = r"(?:no|not|nothing|never) "
-_MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher) than)"
-_LESS = r"(?:under|below|(?:less|smaller|lower|fewer) than)"
-_FILLER = r"(?: (?:a|an|the|of|or|equal|to|capacity|another|just|is|are))* ?$"
+_NOT = r"(?:no|not|nothing|nowt|never|none|without|[a-z]+n't) (?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? )?"
+_MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|longer) than)"
+_LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
+# Where a comparing word or sign may begin.
+BEGINS = r"(?:(?<![a-z])|(?=[<>=≤≥]))"
+_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|like|say))* ?$"
 
 
 def _comparing(words: str) -> re.Pattern[str]:
-    """These words at the end of the text before a number."""
-    return re.compile(rf"(?:(?<![a-z])|(?=[<>=≥≤]))(?:{words}){_FILLER}")
+    """These words at the end of the text before a number; a sign may follow a word ("size>500")."""
+    return re.compile(rf"{BEGINS}(?:{words}){_FILLER}")
 
 
+# Inside the number itself: "5+ years", "kW >= 500", "8 or more years".
+_WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
+    ("min", re.compile(r"[+>≥]|or (?:more|over)\b")),
+    ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
+)
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("min", re.compile(r"\+|(?:plus|min(?:imum)?|upwards?|at least)\b")),
     ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b")),
@@ -46,13 +53,15 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("min", _comparing(_OVER)),
 )
 _ABOUT_AFTER = re.compile(r"-?ish\b|or so\b|or thereabouts\b|give or take\b")
-_JOINS_A_RANGE = re.compile(r"-|/|to|and?|n|&|up to|or|through|until|till")
+_JOINS_A_RANGE = re.compile(r"-|/|to|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
 
 
 def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
     """What the words beside a number make of it; None where they say nothing."""
-    if "+" in asked.written(quantity):
-        return "min"
+    written = asked.written(quantity)
+    for bound, pattern in _WRITTEN:
+        if pattern.search(written):
+            return bound
     after = asked.after(quantity)
     following = len(asked.text) - len(after)
     for bound, pattern in _AFTER:

@@ -8,7 +8,11 @@ from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.rules.bounds import bounds
 
-_COMING_OFF = r"(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
+_HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
+# What has come off its tariff is not coming off it.
+_COMING_OFF = (
+    r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
+)
 _SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
 # Each intent with the bound on the years left that it brings along.
 _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
@@ -60,6 +64,8 @@ _LEAVING_VERBS = ("coming", "come", "comes", "going", "go", "goes", "rolling", "
 _NOT_YET = "".join(f"(?<!{verb} )" for verb in _LEAVING_VERBS)
 _EXPIRED = phrases(
     "expired",
+    rf"{_HAS}(?:come|gone|rolled|fallen|dropped) off",
+    "(?:came|went|fell|rolled|dropped) off",
     rf"{_NOT_YET}off[ -](?:the )?{_SUPPORT}",
     rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over)",
     "already (?:ended|lapsed|finished|off)",
@@ -72,8 +78,9 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
             "urgent(?:ly)?",
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
             r"(?:end|finish|laps)ing",
-            "running out",
+            "running (?:out|down|low)",
             "soon",
+            "(?:almost|nearly|about) (?:up|out|over|done|finished|gone)",
         ),
         {"fit_remaining_max_years": 5},
     ),

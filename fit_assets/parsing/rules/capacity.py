@@ -7,7 +7,7 @@ import re
 from fit_assets.parsing.numbers import Quantity
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.bounds import bounds
+from fit_assets.parsing.rules.bounds import BEGINS, bounds
 
 _SIZE_ASKED = phrases("how (?:large|big|small)")
 _SMALL = phrases(r"small(?:[ -](?:scale|sized))?")
@@ -19,13 +19,15 @@ _COUNTED = re.compile(
     r"regions|counties|miles?|km|days?|weeks?|[ap]m|p|%|per cent|homes|houses)\b"
 )
 _SAYS_CAPACITY = re.compile(r"\bcapacity(?: of| is| =|:)?$|\b(?:sized?|rated)(?: at)?$")
-_SAYS_OTHERWISE = re.compile(r"[£$]$|\b(?:top|first|last|limit|year ?[<>=]*)$")
+_SAYS_OTHERWISE = re.compile(
+    r"[£$]$|\b(?:top|first|last|limit|year ?[<>=]*)$|\b(?:commission\w*|installed|built|expir\w*|ends?|id) ?[<>=≤≥]+$"
+)
 _COMPARES = re.compile(
-    r"(?:(?<![a-z])|(?=[<>=≥≤]))(?:over|above|under|below|at (?:least|most)|"
-    r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|[<>]=?|[≥≤])$"
+    rf"{BEGINS}(?:over|above|under|below|at (?:least|most)|(?:not|nothing) (?:over|under)|"
+    r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|exceeding|[<>]=?|[≥≤])$"
 )
 _COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")
-_BETWEEN = re.compile(r"\bbetween(?: [\d.,]+ and)?$")
+_BETWEEN = re.compile(r"\b(?:between|sized?|capacity)(?: from| of)?(?: [\d.,]+ ?(?:and|to|until|till|-))?$")
 
 
 def capacity(asked: Reading) -> Filters:

@@ -13,10 +13,12 @@ from fit_assets.parsing.rules.bounds import bound_of
 
 _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
-_OF = r"(?:(?:wind|solar|pv|hydro|ad|biogas|chp|turbine) )?"
 _NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest) {_OF}{_SIZE}\b{_NO_BOUND}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest) {_OF}{_SIZE}\b{_NO_BOUND}")
+_OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+# "Which county has the largest capacity" asks for the sum of each.
+_OWNED_BY_GROUP = phrases(rf"(?:has|have|had|with|got) the (?:max(?:imum)?|largest|biggest|highest) {_OF_WHAT}{_SIZE}")
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("max_capacity", _HIGHEST),
     ("min_capacity", _LOWEST),
@@ -49,7 +51,7 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 # Breakdowns ----------------------------------------------------------------------------------------------------------
 
 _BY = (
-    r"(?:by|per|group(?:ed)? ?by|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
+    r"(?:(?:group(?:ed)?)?by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )
@@ -57,7 +59,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("region", phrases(rf"{_BY} regions?", "regional (?:breakdown|split|counts?|totals?)")),
     (
         "local_authority",
-        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local[ _])?authorit(?:y|ies)|districts?|boroughs?)"),
+        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)"),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
     (
@@ -69,11 +71,11 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_year",
         phrases(
-            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed))[ _])?(?:years?|vintage)",
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)) )?(?:years?|vintage)",
             rf"{_BY} year of commissioning",
         ),
     ),
-    ("postcode_area", phrases(rf"{_BY} post ?codes?(?:[ _]areas?)?")),
+    ("postcode_area", phrases(rf"{_BY} post ?codes?(?: areas?)?")),
 )
 
 # Rankings ------------------------------------------------------------------------------------------------------------
@@ -118,9 +120,8 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 _ONLY_ORDERED = phrases(
     "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest|lowest|soonest)(?: ones?)? "
-    "(?:first|to)",
+    "(?:first|to|at the top)",
     r"(?:sort|order|rank)(?:ed)?(?: them)? by",
-    "(?:largest|biggest|highest) at the top",
 )
 _NOUN = (
     r"(?:site|farm|installation|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
@@ -128,6 +129,7 @@ _NOUN = (
 )
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(rf"\b{_NOUN}\b|\bone\b|\bopportunity\b|\bwindfarm\b")
+_OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
 _TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best)$")
@@ -143,6 +145,8 @@ _VERSUS = phrases(
     "versus",
     "against",
     "difference between",
+    "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
+    "(?:more|most|bigger|biggest|larger|largest)",
     "(?:more|bigger|larger|greater) (?!than)[^,]*or",
     rf"than(?! (?:\d|half|{_SPELLED}))",
 )
@@ -155,6 +159,8 @@ def aggregation(asked: Reading, ranking: Filters) -> Filters:
     """
     group = _group(asked)
     figure = _figure(asked, {} if group else ranking)
+    if group and figure == "max_capacity" and asked.has(_OWNED_BY_GROUP):
+        figure = "sum_capacity"
     if not figure and not group:
         return {}
     found: Filters = {"query_type": "aggregation", "aggregation": figure or "count"}
@@ -208,7 +214,12 @@ def _group(asked: Reading) -> str | None:
 
 
 def _is_figure(asked: Reading, superlative: re.Match[str]) -> bool:
-    """ "The largest capacity of wind in Devon" asks for a figure, "largest capacity wind farms" for rows."""
+    """ "The largest capacity of wind in Devon" asks for a figure, "largest capacity wind farms" for rows.
+
+    So does "the site with the largest capacity".
+    """
+    if _OWNED_BY_ROWS.search(asked.text[: superlative.start()].rstrip()):
+        return False
     match = _HIGHEST.match(asked.text, superlative.start()) or _LOWEST.match(asked.text, superlative.start())
     if match is None:
         return False
@@ -223,11 +234,13 @@ def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
     if asked.has(_ONLY_ORDERED):
         return {}
     # "which sites expire first": the noun stands before the superlative.
-    where = asked.text if _RANKS_BY_VERB.search(superlative[0]) else asked.text[superlative.end() :]
+    before = asked.text[: superlative.start()].rstrip()
+    noun_before = _RANKS_BY_VERB.search(superlative[0]) or _OWNED_BY_ROWS.search(before)
+    where = asked.text if noun_before else asked.text[superlative.end() :]
     plural, singular = _PLURAL.search(where), _SINGULAR.search(where)
     if plural and (singular is None or plural.start() <= singular.start()):
         return {"limit": 10}
-    asked_for_one = singular or _ASKS_FOR_THE.search(asked.text[: superlative.start()].rstrip())
+    asked_for_one = singular or _ASKS_FOR_THE.search(before)
     return {"limit": 1 if asked_for_one else 10}
 
 

@@ -18,7 +18,7 @@ _ABOUT_ONE_BEFORE = re.compile(
 _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
 
 _RATE = phrases(
-    r"rates?",
+    r"rates?(?! (?:power|output|capacity))",
     r"p(?:ence)? ?(?:/|per) ?(?:kwh|kilowatt[ -]?hour|unit)",
     r"(?:price|pay|paid|much) per (?:unit|kwh)",
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid)",
@@ -27,10 +27,11 @@ _RATE = phrases(
 _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?"
     r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|remain\w*|end\w*|expir\w*|period|term|life\w*|run\w*|stops?|"
-    r"finish\w*|laps\w*|to|still|in the|years|income|revenue|payments?|beyond|until|gone|has|comes))"
+    r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
-    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?"
+    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
+    r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|up(?! to))",
 )
 _REVENUE = phrases(
     "revenues?",
@@ -55,7 +56,7 @@ def fit_id(asked: Reading) -> str | None:
         if (
             alone
             or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
-            or (quantity.kind == "number" and _ABOUT_ONE_AFTER.match(asked.after(quantity)))
+            or _ABOUT_ONE_AFTER.match(asked.after(quantity))
             or (quantity.kind == "number" and not asked.technologies and bound_of(asked, quantity) is None)
         ):
             return written

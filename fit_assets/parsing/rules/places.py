@@ -17,6 +17,17 @@ _PREPOSITION = re.compile(
 _JOINED = re.compile(r"\s*,\s*|\s+(?:and|or|vs|versus|&)\s+")
 _GENERIC = word_set("area region county district council village town city parish postcode")
 _SMALL_WORDS = word_set("of and upon on in the by le under next with super de la")
+# What an installation stands on or belongs to: no place by itself ("panels on barns in Devon").
+_SURFACES = word_set(
+    """
+    barns buildings building burn burns church churches cottage cottages cowshed cowsheds estate estates factories
+    factory farmhouse farmland field fields flats garage garages glasshouse glasshouses greenhouse greenhouses ground
+    hill hills hilltop hilltops home homes hospital hospitals hotel hotels house houses land landfill lochs mill mills
+    moor moorland moors office offices outbuildings pub pubs quarry reservoir reservoirs river rivers rooftop rooftops
+    school schools shed sheds shop shops stable stables stream streams supermarket supermarkets warehouse warehouses
+    weir weirs workshop workshops
+    """
+)
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
 
@@ -36,21 +47,18 @@ def unknown_places(asked: Reading) -> list[str]:
     the domain."""
     if asked.outside_great_britain:
         return []
-    found = list(_named_after_prepositions(asked.text))
+    found: list[str] = []
+    position = 0
+    while match := _PREPOSITION.search(asked.text, position):
+        names = list(_names(match["words"]))
+        found += names
+        # Where no name follows, the next preposition may lead to one: "on barns in Crediton".
+        position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     if not found and not asked.places:
         found = _capitalised(asked)
     return list(dict.fromkeys(map(title_case, found)))
-
-
-def _named_after_prepositions(text: str) -> Iterator[str]:
-    """Names after a preposition; where none follows, the words may hold another: "on barns in Leominster"."""
-    position = 0
-    while match := _PREPOSITION.search(text, position):
-        names = list(_names(match["words"]))
-        yield from names
-        position = match.end() if names else match.start("words")
 
 
 def title_case(name: str) -> str:
@@ -78,11 +86,16 @@ def _names(words: str) -> Iterator[str]:
         split = part.split()
         name: list[str] = []
         for word, following in zip(split, [*split[1:], ""], strict=True):
+            if not name and word in _SURFACES and (not following or following in WORDS):
+                if following != "of" or word.endswith("s"):  # but "Mill of Elrick"
+                    return
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
-            if (word.removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
+            if (word.rstrip(".").removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
                 break
             name.append(word.strip("."))
+            if word.endswith(".") and len(word) > 3:  # the end of the sentence, not "St. Ives"
+                break
         stopped = len(name) < len(split)
         while name and name[-1] in _GENERIC:
             name.pop()

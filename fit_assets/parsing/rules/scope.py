@@ -45,25 +45,29 @@ _OTHER_SCHEMES = phrases(
 _ORDER = re.compile(
     r"^(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
     r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set|add|insert|create|rename|overwrite|correct|"
-    r"cancel|register|deregister|upload|transfer|reset|move|increase|reduce|mark|replace)\b|"
+    r"cancel|register|deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|"
+    r"translate)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
 _OTHER_TOPICS = phrases(
     "weather",
     "forecast",
-    "(?:how|too|so|very) windy",
+    "(?:how|too|so|very|be|get|it) windy",
     "wind (?:speed|chill|direction|instruments?)",
     "sunny",
     "rain",
     "jokes?",
-    "poem",
+    "poems?",
+    "haikus?",
+    "songs?",
+    "essays?",
     "recipe",
     "football",
     "restaurants?",
     "hotels?",
     "news",
     "explain",
-    "who (?:invented|is|are|was|won)",
+    "who (?:invented|was|won|(?:is|are)(?! (?:running|operating|generating|using)))",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
     "how do i",
@@ -82,7 +86,7 @@ _OTHER_TOPICS = phrases(
     "ignore (?:all|the|your|previous)",
     "stock",
     "share prices?",
-    "manufacturers?",
+    "(?:manufacturer|brand|inverter)s?",
     r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
     r"wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
 )
