@@ -212,7 +212,7 @@ class Gazetteer:
                 return [_Span(first, last, self._by_key[key], possessive=possessive)]
             if key in self._districts:
                 return [_Span(first, last, None, district=self._districts[key])]
-            if key in self._outside:
+            if key in self._outside and words != ["us", "a"]:  # "give us a list"
                 return [_Span(first, last, None, outside=True)]
         return []
 

@@ -49,7 +49,7 @@ _below_100 = rf"(?:(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})\b"
 # "five-hundred-kilowatt turbines" and "half-a-megawatt" are hyphenated throughout.
 # "one hundred and two hundred" is two numbers, "one hundred and two" is one.
 _tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))"
-_below_1000 = rf"(?:(?:{_below_100}|a)[ -]hundred\b{_tail_below_100}?|{_below_100})"
+_below_1000 = rf"(?:(?:(?:{_below_100}|a)[ -])?hundred\b{_tail_below_100}?|{_below_100})"
 _words = (
     rf"(?:(?:{_below_1000}|a)[ -]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
     r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
@@ -73,7 +73,8 @@ _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.
 _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(
-    rf"""(?<![a-z0-9.,/£$])(?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
+    rf"""(?<![a-z0-9.,/£$])
+    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b

@@ -18,6 +18,10 @@ from fit_assets.training.prompt import normalise_question
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
 
+# Adjectives that say where.
+_ADJECTIVES = {"scottish": "scotland", "welsh": "wales", "cornish": "cornwall"}
+_OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|water|government))")
+
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
 
@@ -102,6 +106,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     plain = normalise_question(question)
     text = mend(_untabled(plain), _words_of_names(gazetteer))
+    text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)
     places = [
         Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind == "town")
         for hit in gazetteer.find(text)

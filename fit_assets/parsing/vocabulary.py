@@ -29,7 +29,7 @@ _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ("Hydro", r"water[ -]?(?:turbines?|power(?:ed)?|wheels?)"),
     ("Anaerobic digestion", r"anaerobic(?: digest(?:ion|ers?))?|digest(?:ion|ers?)|bio[ -]?gas|a\.?d"),
     ("Micro CHP", r"(?:micro[ -]?)?chps?|combined heat(?: (?:and|&) power)?|co-?gen(?:eration)?"),
-    ("Photovoltaic", r"solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|photo-?voltaics?|panels?"),
+    ("Photovoltaic", r"solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|photo[ -]?voltaics?|panels?"),
     ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|windy|turbines?"),
 )
 _TECHNOLOGY = re.compile(
@@ -137,16 +137,29 @@ _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
+    **{"les": "less"},
     **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
     # Scots and the North.
     **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
-    **{"monny": "many", "mony": "many", "muckle": "big", "nae": "no", "ow": "how", "ony": "any", "oot": "out", "ower": "over", "roon": "round"},
+    **{
+        "monny": "many",
+        "mony": "many",
+        "muckle": "big",
+        "nae": "no",
+        "ow": "how",
+        "ony": "any",
+        "oot": "out",
+        "ower": "over",
+        "roon": "round",
+    },
     **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
 }
 _WORD = re.compile(r"[a-z]{2,}")
+_THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) )then\b|(?<=\bsmaller )then\b")
 
 _EXCLUSION = re.compile(
-    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|but no|no|(?<!just )outside|"
+    r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
+    r"but no|no|(?<!just )outside|"
     r"minus|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
 )
 
@@ -167,7 +180,8 @@ def excluded(text: str, start: int) -> str:
 
 def mend(text: str, names: Container[str]) -> str:
     """A normalised text with misspelt domain words put right; words in ``names`` (of places) are left alone."""
-    return _WORD.sub(lambda match: _mended(match[0], names), text)
+    mended = _WORD.sub(lambda match: _mended(match[0], names), text)
+    return _THEN.sub("than", mended)
 
 
 def _mended(word: str, names: Container[str]) -> str:

@@ -13,11 +13,13 @@ Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) than(?: or equal to)?|at least|at or above|in excess of|"
-    r"exceed(?:s|ing)?|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
+    r"exceed(?:s|ing)?|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|"
+    r"(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than(?: or equal to)?|at most|at or (?:under|below)|"
-    r"up ?to(?: and including)?|sub-?|south of|capped at|limited to|(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
+    r"up ?to(?: and including)?|sub-?|south of|capped at|limited to|"
+    r"(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
 _ABOUT = r"around|about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|in the region of"
@@ -40,7 +42,7 @@ _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|(?:plus|min(?:imum)?|upwards?|at least)\b")),
+    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|at least)\b")),
     ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b")),
     ("max", re.compile(r"(?:max(?:imum)?|tops|at most)\b")),
     ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b")),

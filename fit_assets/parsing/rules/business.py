@@ -10,9 +10,7 @@ from fit_assets.parsing.rules.bounds import bounds
 
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.
-_COMING_OFF = (
-    r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
-)
+_COMING_OFF = r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
 _SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
 # Each intent with the bound on the years left that it brings along.
 _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (

@@ -56,10 +56,13 @@ _BY = (
     r"(?: (?:the|uk|english|british|different))*"
 )
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("region", phrases(rf"{_BY} regions?", "regional (?:breakdown|split|counts?|totals?)")),
+    ("region", phrases(rf"{_BY} regions?", "region by region", "regional (?:breakdown|split|counts?|totals?)")),
     (
         "local_authority",
-        phrases(rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)"),
+        phrases(
+            rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
+            "(council|county|authority) by \\1",
+        ),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
     (
@@ -71,7 +74,9 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_year",
         phrases(
+            "(?:yearly|annual) (?:counts?|numbers?|totals?|breakdown)",
             rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)) )?(?:years?|vintage)",
+            "year by year",
             rf"{_BY} year of commissioning",
         ),
     ),
@@ -86,7 +91,8 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "revenue_desc",
         phrases(
-            rf"{_MOST}[ -](?:earn(?:ing|ers?|ings)|paid|paying|revenues?|incomes?|lucrative|profitable|money)",
+            rf"{_MOST}[ -](?:(?:[0-9]+|[a-z]+) )?(?:"
+            "earn(?:ing|ers?|ings)|paid|paying|revenues?|incomes?|lucrative|profitable|money)",
             "earn(?:s|ing)? (?:the )?most",
             "mak(?:es?|ing) (?:the )?most money",
             r"(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)",
@@ -147,7 +153,7 @@ _VERSUS = phrases(
     "difference between",
     "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
     "(?:more|most|bigger|biggest|larger|largest)",
-    "(?:more|bigger|larger|greater) (?!than)[^,]*or",
+    "(?:more|bigger|larger|greater|higher|most|biggest|largest) (?!than).*,? or",
     rf"than(?! (?:\d|half|{_SPELLED}))",
 )
 

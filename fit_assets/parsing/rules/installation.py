@@ -56,7 +56,7 @@ def fit_id(asked: Reading) -> str | None:
         if (
             alone
             or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
-            or _ABOUT_ONE_AFTER.match(asked.after(quantity))
+            or (quantity.kind == "number" and _ABOUT_ONE_AFTER.match(asked.after(quantity)))
             or (quantity.kind == "number" and not asked.technologies and bound_of(asked, quantity) is None)
         ):
             return written
@@ -65,7 +65,8 @@ def fit_id(asked: Reading) -> str | None:
 
 def fit_rate(asked: Reading) -> Filters:
     """``query_type`` where a tariff rate is asked for."""
-    asks = asked.has(_RATE) or (asked.has(_TARIFF) and not asked.has(_TIME_OF_TARIFF))
+    about_time = asked.has(_TIME_OF_TARIFF) or asked.of_kind("years")  # "still drawing tariff, with 12 years to go"
+    asks = asked.has(_RATE) or (asked.has(_TARIFF) and not about_time)
     return {"query_type": "fit_rate"} if asks else {}
 
 

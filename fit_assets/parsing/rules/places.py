@@ -10,7 +10,8 @@ from fit_assets.parsing.rules import Filters
 from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
 
 _PREPOSITION = re.compile(
-    r"\b(?:in|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|close to|next to|by|from|"
+    r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
+    r"close to|next to|by|from|"
     r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|isle|region) of\s+)?"
     r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
 )
@@ -56,9 +57,25 @@ def unknown_places(asked: Reading) -> list[str]:
         position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
+    found = [_as_capitalised(asked, name) for name in found]
     if not found and not asked.places:
         found = _capitalised(asked)
     return list(dict.fromkeys(map(title_case, found)))
+
+
+def _as_capitalised(asked: Reading, name: str) -> str:
+    """The name as far as its capitals go, where it has any: of "a gentleman in Battle rang" only Battle."""
+    typed = set(re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question))
+    first, *rest = name.split()
+    if first.capitalize() not in typed:
+        return name
+    kept = [first]
+    for index, word in enumerate(rest):
+        if word not in typed or word in _SMALL_WORDS and any(after not in typed for after in rest[index + 1 :]):
+            kept.append(word)
+        else:
+            break
+    return " ".join(kept)
 
 
 def title_case(name: str) -> str:
@@ -115,7 +132,11 @@ def _capitalised(asked: Reading) -> list[str]:
     titled = sum(word[0].isupper() and not word.isupper() for word in typed)
     if 2 * titled > len(typed) and typed[0][0].isupper():
         return []
-    first_counts = len(typed) > 1 and bool(find_technologies(typed[1].lower()))
+    begins = 0
+    while begins < len(typed) and typed[begins][0].isupper() and typed[begins].lower() not in WORDS - _FIRST_WORDS:
+        begins += 1
+    # "Great Snoring solar", "Nether Wallop: any PV?"
+    first_counts = 1 < begins or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
     run: list[str] = []
     for word in re.findall(r"[a-z][a-z'-]*", asked.text):

@@ -6,6 +6,7 @@ import re
 
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import phrases
+from fit_assets.parsing.rules.installation import fit_id
 from fit_assets.parsing.vocabulary import WORDS
 
 _OTHER_TECHNOLOGIES = phrases(
@@ -58,6 +59,8 @@ _OTHER_TOPICS = phrases(
     "rain",
     "jokes?",
     "poems?",
+    "cover letters?",
+    "(?:write|compose|draft) (?:me )?an?",
     "haikus?",
     "songs?",
     "essays?",
@@ -132,7 +135,7 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     refused = (_OTHER_TECHNOLOGIES, _OTHER_SCHEMES, _ORDER, _OTHER_TOPICS)
     if asked.outside_great_britain or any(map(asked.has, refused)):
         return True
-    if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id"):
+    if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
     numbers = {word for number in asked.numbers for word in asked.written(number).split()}
     unfamiliar = [word for word in re.findall(r"[a-z']{2,}", asked.text) if word not in WORDS and word not in numbers]

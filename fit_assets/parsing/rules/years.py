@@ -39,17 +39,27 @@ _OF_YEAR = (
 )
 # Each with what is added to the year: "after 2015" begins in 2016.
 _BEFORE: tuple[tuple[_Side, int, str], ...] = (
-    ("max", 0, r"by|until|till?|up ?to(?: and including)?|through|not? (?:later|newer|more recent) than|not after|(?:on|in) or before|<=|≤"),
+    (
+        "max",
+        0,
+        r"by|until|till?|up ?to(?: and including)?|through|not? (?:later|newer|more recent) than|not after|"
+        r"(?:on|in) or before|<=|≤",
+    ),
     ("max", 0, r"before the end of"),
-    ("min", 0, r"(?:in|on|from|during) or after|not? (?:earlier|older) than|not before|since|from|at least|as of|>=|≥"),
+    (
+        "min",
+        0,
+        r"(?:in|on|from|during) or after|not? (?:earlier|older) than|(?:not|nothing|none)(?: [a-z]+){0,3} before|"
+        r"since|from|at least|as of|>=|≥",
+    ),
     ("min", 0, r"beginning|starting(?: in| from)?"),
     ("max", -1, r"before|pre-?|prior to|earlier than|older than|ahead of|<"),
     ("min", 1, r"after|post-?|later than|newer than|more recent(?:ly)? than|past|following|beyond|>"),
 )
 _YEAR_BEFORE = tuple((side, step, re.compile(rf"{BEGINS}(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
 _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b")),
-    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b|at the latest\b")),
+    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)")),
+    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
 )
 _FROM = re.compile(r"\bfrom(?: [a-z]+)?$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
