@@ -71,7 +71,7 @@ def _as_capitalised(asked: Reading, name: str) -> str:
         return name
     kept = [first]
     for index, word in enumerate(rest):
-        if word not in typed or word in _SMALL_WORDS and any(after not in typed for after in rest[index + 1 :]):
+        if word not in typed or (word in _SMALL_WORDS and any(after not in typed for after in rest[index + 1 :])):
             kept.append(word)
         else:
             break
@@ -103,9 +103,9 @@ def _names(words: str) -> Iterator[str]:
         split = part.split()
         name: list[str] = []
         for word, following in zip(split, [*split[1:], ""], strict=True):
-            if not name and word in _SURFACES and (not following or following in WORDS):
-                if following != "of" or word.endswith("s"):  # but "Mill of Elrick"
-                    return
+            surface = not name and word in _SURFACES and (not following or following in WORDS)
+            if surface and (following != "of" or word.endswith("s")):  # but "Mill of Elrick"
+                return
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
             if (word.rstrip(".").removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
@@ -136,7 +136,7 @@ def _capitalised(asked: Reading) -> list[str]:
     while begins < len(typed) and typed[begins][0].isupper() and typed[begins].lower() not in WORDS - _FIRST_WORDS:
         begins += 1
     # "Great Snoring solar", "Nether Wallop: any PV?"
-    first_counts = 1 < begins or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
+    first_counts = begins > 1 or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
     run: list[str] = []
     for word in re.findall(r"[a-z][a-z'-]*", asked.text):
