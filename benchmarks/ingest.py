@@ -33,7 +33,7 @@ _HEADER = (
     "Community/school category,LLSOA Code,MLSOA Code"
 )
 HEADER = _HEADER.split(",")
-TITLE = (["Feed-in Tariff Installation Report"], ["Part {part} of 3"], ["Published by Ofgem"], [])
+TITLE: list[list[str]] = [["Feed-in Tariff Installation Report"], ["Part {part} of 3"], ["Published by Ofgem"], []]
 PARTS = 3
 LIMITS = {"csv": 20.0, "xlsx": 120.0}  # seconds for 870,000 rows on two cores
 MEMORY_LIMIT_MB = 2_000
@@ -147,12 +147,12 @@ def write_excel(path: Path, head: list[list[str]], rows: Iterator[list[str]]) ->
 def read_as_fit_assets(folder: Path, kind: str) -> dict[str, int]:
     """The table written to a warehouse of its own, as the asset does it."""
     os.environ["FIT_ASSETS_VAR"] = str(folder / "var")
-    from fit_assets.reference import ingest
+    from fit_assets.reference import ingest, standin
     from fit_assets.reference.warehouse import NewTable, replace_tables
 
     register = ingest.read_reports(folder)
     replace_tables(
-        NewTable("installations", register.installations, columns=ingest.standin.COLUMNS),
+        NewTable("installations", register.installations, columns=standin.COLUMNS),
         NewTable("rejected_rows", register.rejected, columns=ingest.REJECTED_COLUMNS),
     )
     return {
