@@ -246,12 +246,13 @@ def fine_tune(
     ]
     best = min((entry for entry in trainer.state.log_history if "eval_loss" in entry), key=lambda e: e["eval_loss"])
     resumed_from = int(resume.name.removeprefix("checkpoint-")) if resume else 0
-    trained_share = 1 - resumed_from / max(steps, 1)
+    per_step = config.batch_size * config.gradient_accumulation_steps
+    seen = order[resumed_from * per_step : steps * per_step]
     metrics = {
         "train_loss": float(outcome.training_loss),
         "eval_loss": float(best["eval_loss"]),
         "eval_token_accuracy": float(best.get("eval_mean_token_accuracy", math.nan)),
-        "tokens_per_second": sum(train[index]["length"] for index in order) * trained_share / max(seconds, 1e-9),
+        "tokens_per_second": sum(train[index]["length"] for index in seen) / max(seconds, 1e-9),
         "trainable_parameters": float(sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)),
         "examples": float(len(train)),
         "steps": float(steps),
