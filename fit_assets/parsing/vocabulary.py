@@ -26,6 +26,7 @@ class TechnologyMatch:
 # In the order in which they are tried: a water turbine is Hydro before a turbine is Wind.
 _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ("Hydro", r"(?:micro[ -])?hydro(?:[ -]?(?:electric(?:ity|al)?|power(?:ed)?))?(?: turbines?)?|hydros"),
+    ("Hydro", r"run[ -]of[ -](?:the[ -])?river"),
     ("Hydro", r"water[ -]?(?:turbines?|power(?:ed)?|wheels?)"),
     ("Anaerobic digestion", r"anaerobic(?: digest(?:ion|ers?))?|digest(?:ion|ers?)|bio[ -]?gas|a\.?d"),
     ("Micro CHP", r"(?:micro[ -]?)?chps?|combined heat(?: (?:and|&) power)?|co-?gen(?:eration)?"),
@@ -69,7 +70,7 @@ WORDS: frozenset[str] = word_set(
     hydroelectric i i'd i'm id ideal identify if immediate immediately in include included includes including income
     individual inform information inside install installation installations installed installs instead into is it
     it's its jan january joined jul july jun june just keep kick kicks kilowatt kilowatts kindly know kw kwp large
-    larger largest last late later latest latter least leaving left less let let's life like likely limit line lines
+    larger largest last late later latest latter least leaving left less let let's life like live likely limit line lines
     list list's lists located location locations long longer longest look looking lot lots low lower lowest made
     main make makes making many map march matching mate max maximum may me mean means medium medium-sized meg
     megawatt megawatts megs mid mid-sized middle might min mind minimum month monthly months more morning most
@@ -83,7 +84,7 @@ WORDS: frozenset[str] = word_set(
     purposes pv query question question's quick quickly range rank ranked ranking rate rates rather ratio re-power
     re-powering ready real recent recently record records reference region regional regionally regions register
     registered registration relative remain remaining remains remove renewable renewables report repower repowered
-    repowering result results retrieve return revenue revenues right ripe roof roofs roughly round rows run running
+    repowering result results retrieve return revenue revenues right ripe roof roofs roughly round rows run run-of-river running
     runs said same say scale schedule scheme schemes search sector see sell selling send sep sept september set
     setup seven seventeen seventy several short shortest should show showing shows side since single site sites
     sites' six sixteen sixty size sized sizes small small-scale smaller smallest so solar sold some someone
@@ -94,7 +95,7 @@ WORDS: frozenset[str] = word_set(
     thirty this those thousand three through throughout til till time timeframe times to today together top total
     totals trend try trying turbine turbines twelve twenty two type types uk um under underneath unit units until up
     upcoming update upper upto urgent urgently us use used using value values versus very via view vs wanna want
-    wanted wants was water watt watts way we well were what what's whats when where where's whereabouts whether
+    wanted wants was water watt watts way we well went were what what's whats when where where's whereabouts whether
     which while who who's whole whose will wind windmill windmills window windy winter with within without work
     worth would year yearly years yes yet yield yields you your zero
     behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind

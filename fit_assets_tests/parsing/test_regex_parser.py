@@ -291,6 +291,16 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 
 # What other authors' questions brought up.
 FOUND: list[tuple[str, dict[str, Any]]] = [
+    ("any run-of-river on the register", {"technology": "Hydro"}),
+    ("what's registered round Shap", {"location": "Shap"}),
+    ("what went live in 2015", {"commissioned_year_min": 2015, "commissioned_year_max": 2015}),
+    ("AD in North Lanarkshire, South Lanarkshire and Fife", {
+        "technology": "Anaerobic digestion", "locations": ["North Lanarkshire", "South Lanarkshire", "Fife"],
+    }),
+    ("turbines in the Scottish Highlands", {"technology": "Wind", "location": "Highland"}),
+    ("when will the tariff for FIT 7001 stop", {"fit_id": "7001"}),
+    ("what is 20% of 3600", UNSUPPORTED),
+    ("Nether Wallop solar", {"technology": "Photovoltaic", "location": "Nether Wallop"}),
     ("photovoltaic plants having from 200 until 400 kW", {
         "technology": "Photovoltaic", "capacity_min_kw": 200, "capacity_max_kw": 400,
     }),

@@ -16,6 +16,7 @@ _ABOUT_ONE_BEFORE = re.compile(
     r"what's|what is)(?: the)?$"
 )
 _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
+_SUM_BEFORE = re.compile(r"(?:%|per ?cent|[0-9]) ?(?:of|times|plus|minus|divided by|[-+*/x])$")
 
 _RATE = phrases(
     r"rates?(?! (?:power|output|capacity))",
@@ -31,6 +32,7 @@ _TARIFF = phrases(
 )
 _TIME_OF_TARIFF = phrases(
     r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
+    r"when (?:do|does|did|will|is|are) (?:[a-z'-]+ ){0,3}tariffs?",
     r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|up(?! to))",
 )
 _REVENUE = phrases(
@@ -57,7 +59,12 @@ def fit_id(asked: Reading) -> str | None:
             alone
             or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
             or (quantity.kind == "number" and _ABOUT_ONE_AFTER.match(asked.after(quantity)))
-            or (quantity.kind == "number" and not asked.technologies and bound_of(asked, quantity) is None)
+            or (
+                quantity.kind == "number"
+                and not asked.technologies
+                and bound_of(asked, quantity) is None
+                and not _SUM_BEFORE.search(asked.before(quantity))
+            )
         ):
             return written
     return None

@@ -87,14 +87,22 @@ def title_case(name: str) -> str:
 
 
 def _innermost(asked: Reading) -> list[Named]:
-    """The known places; of "Newbury, Berkshire" or "Leeds in Yorkshire" only the first."""
+    """The known places; of "Newbury, Berkshire", "Leeds in Yorkshire" or "Scottish Highlands" only the inner one."""
     kept: list[Named] = []
     for index, found in enumerate(asked.places):
         before = asked.places[index - 1] if index else None
-        encloses = before is not None and set(before.patterns) <= set(found.patterns)
-        if before is None or not encloses or asked.between(before, found) not in (",", "in", "", ", in"):
+        between = asked.between(before, found) if before else "and"
+        if before and between == "" and set(found.patterns) < set(before.patterns) and kept[-1:] == [before]:
+            kept[-1] = found
+        elif not (before and between in (",", "in", "", ", in") and _lies_in(before, found)):
             kept.append(found)
     return kept
+
+
+def _lies_in(inner: Named, outer: Named) -> bool:
+    """Whether one place is part of another, as far as postcodes tell: North and South Lanarkshire share theirs."""
+    patterns, enclosing = set(inner.patterns), set(outer.patterns)
+    return patterns < enclosing or (patterns == enclosing and inner.is_town)
 
 
 def _names(words: str) -> Iterator[str]:
@@ -130,7 +138,8 @@ def _capitalised(asked: Reading) -> list[str]:
     """
     typed = re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question)
     titled = sum(word[0].isupper() and not word.isupper() for word in typed)
-    if 2 * titled > len(typed) and typed[0][0].isupper():
+    in_title_case = not any(word.islower() and find_technologies(word) for word in typed)
+    if 2 * titled > len(typed) and typed[0][0].isupper() and in_title_case:
         return []
     begins = 0
     while begins < len(typed) and typed[begins][0].isupper() and typed[begins].lower() not in WORDS - _FIRST_WORDS:

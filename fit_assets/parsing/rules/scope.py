@@ -119,7 +119,7 @@ _DOMAIN = phrases(
     "portfolio",
     "renewables?",
     "records?",
-    "register",
+    r"register(?:ed)?",
     r"acqui\w+",
     "installed",
     r"expir\w+",
