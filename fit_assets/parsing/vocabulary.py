@@ -70,8 +70,8 @@ WORDS: frozenset[str] = word_set(
     hydroelectric i i'd i'm id ideal identify if immediate immediately in include included includes including income
     individual inform information inside install installation installations installed installs instead into is it
     it's its jan january joined jul july jun june just keep kick kicks kilowatt kilowatts kindly know kw kwp large
-    larger largest last late later latest latter least leaving left less let let's life like live likely limit line lines
-    list list's lists located location locations long longer longest look looking lot lots low lower lowest made
+    larger largest last late later latest latter least leaving left less let let's life like live likely limit line
+    lines list list's lists located location locations long longer longest look looking lot lots low lower lowest made
     main make makes making many map march matching mate max maximum may me mean means medium medium-sized meg
     megawatt megawatts megs mid mid-sized middle might min mind minimum month monthly months more morning most
     mostly much must mw my name named names nation nations near nearby nearly need needed needing new newer newest
@@ -84,8 +84,8 @@ WORDS: frozenset[str] = word_set(
     purposes pv query question question's quick quickly range rank ranked ranking rate rates rather ratio re-power
     re-powering ready real recent recently record records reference region regional regionally regions register
     registered registration relative remain remaining remains remove renewable renewables report repower repowered
-    repowering result results retrieve return revenue revenues right ripe roof roofs roughly round rows run run-of-river running
-    runs said same say scale schedule scheme schemes search sector see sell selling send sep sept september set
+    repowering result results retrieve return revenue revenues right ripe roof roofs roughly round rows run
+    run-of-river running runs said same say scale schedule scheme schemes search sector see sell selling send sep sept september set
     setup seven seventeen seventy several short shortest should show showing shows side since single site sites
     sites' six sixteen sixty size sized sizes small small-scale smaller smallest so solar sold some someone
     something somewhere soon sooner soonest soonish sort sorted sources split spring standing start started starting
