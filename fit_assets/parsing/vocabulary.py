@@ -71,8 +71,8 @@ WORDS: frozenset[str] = word_set(
     individual inform information inside install installation installations installed installs instead into is it
     it's its jan january joined jul july jun june just keep kick kicks kilowatt kilowatts kindly know kw kwp large
     larger largest last late later latest latter least leaving left less let let's life like live likely limit line
-    lines list list's lists located location locations long longer longest look looking lot lots low lower lowest made
-    main make makes making many map march matching mate max maximum may me mean means medium medium-sized meg
+    lines list list's lists located location locations long longer longest look looking lot lots low lower lowest
+    made main make makes making many map march matching mate max maximum may me mean means medium medium-sized meg
     megawatt megawatts megs mid mid-sized middle might min mind minimum month monthly months more morning most
     mostly much must mw my name named names nation nations near nearby nearly need needed needing new newer newest
     next nine nineteen ninety no non non-domestic not nov november now number numbers oct october of off oh ok okay
@@ -85,26 +85,25 @@ WORDS: frozenset[str] = word_set(
     re-powering ready real recent recently record records reference region regional regionally regions register
     registered registration relative remain remaining remains remove renewable renewables report repower repowered
     repowering result results retrieve return revenue revenues right ripe roof roofs roughly round rows run
-    run-of-river running runs said same say scale schedule scheme schemes search sector see sell selling send sep sept september set
-    setup seven seventeen seventy several short shortest should show showing shows side since single site sites
-    sites' six sixteen sixty size sized sizes small small-scale smaller smallest so solar sold some someone
-    something somewhere soon sooner soonest soonish sort sorted sources split spring standing start started starting
-    starts state station stations still stop stops subsidies subsidy such suitable sum summarise summary summer
-    support system systems ta table take takeover target targets tariff tariffs tech technologies technology tell
-    ten than thank thanks that that's the their them then there these they thing things think thinking thirteen
-    thirty this those thousand three through throughout til till time timeframe times to today together top total
-    totals trend try trying turbine turbines twelve twenty two type types uk um under underneath unit units until up
-    upcoming update upper upto urgent urgently us use used using value values versus very via view vs wanna want
-    wanted wants was water watt watts way we well went were what what's whats when where where's whereabouts whether
-    which while who who's whole whose will wind windmill windmills window windy winter with within without work
-    worth would year yearly years yes yet yield yields you your zero
-    behalf concerning curious dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind
-    madam neither provided really regard regarding regards regret regrettably respect sincerely sir team teams telling
-    various whatever wherever wonder wondering write writing
-    rated rating ratings local early put back aye lad lads lass
-    monday tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight
-    article bbc briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news
-    newsletter newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
+    run-of-river running runs said same say scale schedule scheme schemes search sector see sell selling send sep
+    sept september set setup seven seventeen seventy several short shortest should show showing shows side since
+    single site sites sites' six sixteen sixty size sized sizes small small-scale smaller smallest so solar sold
+    some someone something somewhere soon sooner soonest soonish sort sorted sources split spring standing start
+    started starting starts state station stations still stop stops subsidies subsidy such suitable sum summarise
+    summary summer support system systems ta table take takeover target targets tariff tariffs tech technologies
+    technology tell ten than thank thanks that that's the their them then there these they thing things think
+    thinking thirteen thirty this those thousand three through throughout til till time timeframe times to today
+    together top total totals trend try trying turbine turbines twelve twenty two type types uk um under underneath
+    unit units until up upcoming update upper upto urgent urgently us use used using value values versus very via
+    view vs wanna want wanted wants was water watt watts way we well went were what what's whats when where where's
+    whereabouts whether which while who who's whole whose will wind windmill windmills window windy winter with
+    within without work worth would year yearly years yes yet yield yields you your zero behalf concerning curious
+    dear either enquire enquiring enquiry fellow gather grateful group groups indeed kind madam neither provided
+    really regard regarding regards regret regrettably respect sincerely sir team teams telling various whatever
+    wherever wonder wondering write writing rated rating ratings local early put back aye lad lads lass monday
+    tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight article bbc
+    briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news newsletter
+    newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
     """
 )
 
