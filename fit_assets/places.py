@@ -324,7 +324,8 @@ _AREAS = re.compile(
     rf"(?<![\w'’/.-])({_AREA}(?:(?:\s*(?:,|/|&|\band\b|\bor\b)\s*)+{_AREA}\b)*)(?![\w'’]|[-.]\w)", re.IGNORECASE
 )
 _AREA_WORD_BEFORE = re.compile(
-    r"\b(?:post\s?codes?(?:\s+areas?)?|outward\s+codes?)\s*:?\s*(?:of|in|is|are|(?:starting|beginning)\s+with)?\s*$",
+    r"\b(?:post\s?codes?(?:\s+areas?)?|outward\s+codes?)\s*[:=]?\s*"
+    r"(?:of|in|is|are|(?:start(?:s|ing)?|begin(?:s|ning)?)\s+with)?\s*$",
     re.IGNORECASE,
 )
 _AREA_WORD_AFTER = re.compile(r"\s*(?:post\s?codes?|areas?\b|postal\b)", re.IGNORECASE)
@@ -347,9 +348,11 @@ def postcodes_in(question: str) -> list[tuple[str, int, int]]:
         before, after = question[: run.start()], question[run.end() :]
         named = bool(_AREA_WORD_BEFORE.search(before) or _AREA_WORD_AFTER.match(after))
         placed = bool(_PREPOSITION_BEFORE.search(before))
+        # Beside an area that is nothing else, one that is a word as well is an area: "IV and KW".
+        unmistakable = any(area not in _ALSO_WORDS for area in re.findall(rf"\b{_AREA}\b", run[0]))
         for part in re.finditer(rf"\b{_AREA}\b", run[0], re.IGNORECASE):
             area, in_capitals = part[0].upper(), part[0].isupper() and not shouted
-            alone = area not in _ALSO_WORDS and (in_capitals or placed)
+            alone = (in_capitals and unmistakable) or (placed and area not in _ALSO_WORDS)
             if named or alone:
                 found.append((area, run.start() + part.start(), run.start() + part.end()))
     return sorted(found, key=lambda hit: hit[1])

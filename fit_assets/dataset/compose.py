@@ -48,6 +48,9 @@ def compose_search(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
         styles.pop("notes")
     if "technology" not in slots or not all(slot.has("label") for slot in slots.values()):
         styles.pop("label")
+    if "ranking" in slots and slots["ranking"].kind == "one":  # keywords do not say whether one or many are meant
+        styles.pop("salad")
+        styles.pop("label", None)
     if slots.keys() & {"revenue", "regional"}:
         styles["framed"] *= 3  # "what do … earn" says it better than "… with revenue"
     style = rng.choices(tuple(styles), tuple(styles.values()))[0]
@@ -194,7 +197,7 @@ def _head(
     left.pop("technology")
     if technology.has(number) and rng.random() < 0.55:
         return technology.say(number, rng)
-    if not singular and rng.random() < 0.2:
+    if not singular and not plain and rng.random() < 0.2:  # "biggest windfarm" would be one
         return technology.say("mod", rng)
     return f"{technology.say('mod', rng)} {noun}"
 
@@ -203,7 +206,10 @@ def _salad(rng: random.Random, book: PhraseBook, slots: Slots) -> str:
     """A row of keywords in any order, as typed into a search box."""
     words = []
     for slot in slots.values():
-        form = next(form for form in ("key", "pre", "mod", "post") if slot.has(form))
+        # "oldest windfarm" is one, "oldest windfarms" are many
+        many = "ranking" in slots and slots["ranking"].kind == "many"
+        forms = ("plural", "key", "pre", "mod", "post") if many else ("key", "pre", "mod", "post")
+        form = next(form for form in forms if slot.has(form))
         words.append(slot.say(form, rng))
     if "technology" not in slots and rng.random() < 0.5:
         words.append(choose(rng.choice(book.lines("nouns", "plural")).text, rng))
@@ -254,4 +260,5 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\s+([,.?;:!])(?=\s|$)", r"\1", " ".join(text.split()))
     text = re.sub(r"([,:;.-])\s*,", r"\1", text)
     text = re.sub(r"\b([Aa]) (?=[aeio]|A[DN])", r"\1n ", text)
-    return re.sub(r"[\s,;:/|@+>&-]+$", "", text)
+    # A plus that stands alone joins; one behind a number is a bound: "500kW+", "2013+".
+    return re.sub(r"(?:[\s,;:/|@>&-]|(?<=\s)\+)+$", "", text)

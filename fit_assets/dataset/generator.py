@@ -444,6 +444,8 @@ def _search(source: _Sources, slots: dict[str, Slot]) -> Meaning | None:
     ranking = slots.get("ranking")
     if ranking is not None and (
         (ranking.gold["sort_by"] == "revenue_desc" and "revenue" in slots)
+        # "the largest solar farms and digesters installation": one row is of one technology
+        or (ranking.kind == "one" and "technology" in slots and slots["technology"].kind == "several")
         # "the next 5 expiring sites expiring soon": nobody says both
         or (ranking.gold["sort_by"] == "fit_remaining_asc" and slots.keys() & {"remaining", "expiry"})
     ):

@@ -55,8 +55,8 @@ _words = (
     r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
 )
 _POWER = {
-    "kw": (r"kw(?:s|p)?|kilo[ -]?wat+s?|k", 1),
-    "mw": (r"mw(?:s|p)?|mega[ -]?wat+s?|megs?", 1000),
+    "kw": (r"kw(?:s|p)?|k\.[ ]?w\b\.?|k[ ]w\b|kay[ ]w|kilo[ -]?wat+s?|k", 1),
+    "mw": (r"mw(?:s|p)?|m\.[ ]?w\b\.?|m[ ]w\b|em[ ]w|mega[ -]?wat+s?|megs?", 1000),
     "gw": (r"gw(?:s|p)?|giga[ -]?wat+s?|gigs?", 1_000_000),
     "w": (r"watts?", 0.001),
 }
@@ -70,6 +70,7 @@ _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+_spoken_decimal = rf"(?:\d+|{_one})[ ]point(?:[ ](?:\d|{_one}|oh|zero|nought)\b)+"
 _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(
@@ -77,7 +78,8 @@ _NUMBER = re.compile(
     (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
-      | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen})\b
+      | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen}|(?:twenty|thirty|forty)(?:[ -](?:{_one}))?)\b
+      | (?P<spoken_decimal>{_spoken_decimal})
       | (?P<spelled_digits>{_spelled_digits})\b
       | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
       | (?P<digits>{_digits})(?![\d])
@@ -103,7 +105,7 @@ _FIT_ID = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d,.-])")
+_SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d-]|[,.]\d)")
 _RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
@@ -174,7 +176,10 @@ def _value(match: re.Match[str]) -> float:
     if match["fraction"]:
         value = _WORD_VALUES.get((match["parts"] or "a").lower(), 1) * _FRACTIONS[match["fraction"].lower()]
     elif match["spoken_year"]:
-        value = 2000 + _WORD_VALUES[match["spoken_year"].lower()]
+        value = 2000 + _spelled(match["spoken_year"].lower())
+    elif match["spoken_decimal"]:
+        whole, _, tenths = match["spoken_decimal"].lower().partition(" point")
+        value = float(f"{_DIGIT_VALUES.get(whole, whole)}.{digits_of(tenths)}")
     elif match["over"]:
         value = int(match["over"]) / int(match["under"])
     elif match["digits"]:
@@ -213,11 +218,12 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
         first, second = found[index - 1], found[index]
         between = question[first.end : second.start]
         before = question[: first.start]
-        both_bounded = second.kind == "kw" and _BOTH_BOUNDED.fullmatch(between) and _BOUNDED.search(before)
+        both_bounded = second.kind in ("kw", "years") and _BOTH_BOUNDED.fullmatch(between) and _BOUNDED.search(before)
         if second.kind not in ("kw", "years") or not (both_bounded or _RANGE.fullmatch(between)):
             continue
         opened = _BETWEEN.search(before)
-        if first.kind != "number" and not (first.kind == "year" and (opened or "-" in between or "to" in between)):
+        spanned = opened or between.strip() in ("-", "to")  # but not "2014 up to 2.5 MW"
+        if first.kind != "number" and not (first.kind == "year" and spanned):
             continue
         value: float = first.value
         if second.kind == "kw":

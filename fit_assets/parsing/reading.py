@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _ADJECTIVES = {"scottish": "scotland", "welsh": "wales", "cornish": "cornwall"}
 _OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|water|government))")
 
+# "above-10 kW", "up-to-50 kW", "under100kw": the words are the words.
+_STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\d)")
+
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
 
@@ -132,7 +135,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
 
 def _untabled(plain: str) -> str:
     """The names of columns are words as well ("group by local_authority"), and "2012..2014" is a range."""
-    return re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " "))
+    text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
+    return _STUCK.sub(lambda words: words[0].replace("-", " ").rstrip() + " ", text)
 
 
 def _codes(question: str, text: str) -> list[Named]:

@@ -6,7 +6,7 @@ Rules and grounding share them, so that both hear the same thing in a question.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
@@ -28,9 +28,15 @@ _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ("Hydro", r"(?:micro[ -])?hydro(?:[ -]?(?:electric(?:ity|al)?|power(?:ed)?))?(?: turbines?)?|hydros"),
     ("Hydro", r"run[ -]of[ -](?:the[ -])?river"),
     ("Hydro", r"water[ -]?(?:turbines?|power(?:ed)?|wheels?)"),
-    ("Anaerobic digestion", r"anaerobic(?: digest(?:ion|ers?))?|digest(?:ion|ers?)|bio[ -]?gas|a\.?d"),
-    ("Micro CHP", r"(?:micro[ -]?)?chps?|combined heat(?: (?:and|&) power)?|co-?gen(?:eration)?"),
-    ("Photovoltaic", r"solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|photo[ -]?voltaics?|panels?"),
+    ("Anaerobic digestion", r"anaerobic(?: digest(?:ion|ers?))?|digest(?:ion|ers?)|bio[ -]?gas|a\.? ?d"),
+    (
+        "Micro CHP",
+        r"(?:m(?:icro)?[ -]?)?(?:chps?|c\.? ?h\.? ?p\b\.?)|combined heat(?: (?:and|&) power)?|co-?gen(?:eration)?",
+    ),
+    (
+        "Photovoltaic",
+        r"solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|photo[ -]?voltaics?|p\. ?v\b\.?|p v|panels?",
+    ),
     ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|windy|turbines?"),
 )
 _TECHNOLOGY = re.compile(
@@ -103,7 +109,11 @@ WORDS: frozenset[str] = word_set(
     wherever wonder wondering write writing rated rating ratings local early put back aye lad lads lass monday
     tuesday wednesday thursday friday saturday sunday week weeks weekend tomorrow yesterday tonight article bbc
     briefing bulletin gazette guardian herald independent journal letter magazine meeting mirror news newsletter
-    newspaper observer paper papers piece press presentation radio scotsman story telegraph tv
+    newspaper observer paper papers piece press presentation radio scotsman story telegraph tv micro vicinity
+    appreciated chance belonging belongs erected ideally outcode outcodes postal code codes excess continues lasts
+    kay rundown lookup moving move typical typically medium-scale large-scale electric electricity file sorry found
+    point longlist shortlist altogether itself upward upwards thoughts switched buyer buyers buyout buyouts asap
+    facility facilities
     """
 )
 
@@ -112,24 +122,26 @@ _KEYWORDS: tuple[str, ...] = tuple(
     sorted(
         word_set(
             """
-    about above acquire acquisition acquisitions adjusted aggregate anaerobic around average before below
-    between biggest biogas breakdown candidates capacity combined commissioned compare comparison council
-    count county details digester digesters digestion during earning earnings exactly expired expires
-    expiring expiry farms generators highest hydro hydroelectric immediate income installation installations
-    installed kilowatt kilowatts large largest latest least lowest maximum medium megawatt megawatts minimum
-    months newest number oldest opportunities optimal panels photovoltaic photovoltaics postcode prospects
-    rates region regional regionally regions remaining repowering revenue roughly since sites small smallest
-    solar subsidy tariff tariffs technology total turbine turbines under urgent within years wind
-    """
+            about above acquire acquisition acquisitions adjusted aggregate anaerobic around average
+            before below between biggest biogas breakdown candidates capacity combined commissioned
+            compare comparison council count county details digester digesters digestion during
+            earning earnings exactly expired expires expiring expiry farms generators highest hydro
+            hydroelectric immediate income installation installations installed kilowatt kilowatts
+            large largest latest least lowest maximum medium megawatt megawatts minimum months
+            newest number oldest opportunities optimal panels photovoltaic photovoltaics postcode
+            prospects rates region regional regionally regions remaining repowering revenue roughly
+            since sites small smallest solar subsidy tariff tariffs technology total turbine
+            turbines under urgent within years wind approx heat power water outcode hydropower
+            hydros cogen rooftop upwards
+            """
         )
     )
 )
 # Words that one slip turns into a keyword, but that people mean as they stand.
 _NO_SLIPS: frozenset[str] = word_set(
     """
-    abode abort battery court empire expert fired former forms firms juices largess less mention mounted
-    never polar shall singe site's smell sonar stall status still title toll tribunal undo untidy want went
-    wine wing
+    abode abort battery court empire expert fired former forms firms juices largess less mention mounted never polar
+    shall singe site's smell sonar stall status still title toll tribunal undo untidy want went wine wing form diary
     """
 )
 # What people write so often that it need not be near.
@@ -137,7 +149,7 @@ _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
-    **{"les": "less"},
+    **{"les": "less", "lrge": "large", "smll": "small", "instal": "install"},
     **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
     # Scots and the North.
     **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
@@ -185,17 +197,31 @@ def mend(text: str, names: Container[str]) -> str:
 
 
 def _mended(word: str, names: Container[str]) -> str:
-    if word in WORDS or word in _NO_SLIPS or word in names:
+    if word in WORDS or word in _NO_SLIPS or word in names or find_technologies(word):
         return word
+    if meant := next(filter(_is_meant, _retyped(word)), None):
+        return meant
     if len(word) < 5 or word in _COMMON_SLIPS:
         return _COMMON_SLIPS.get(word) or (_mended_short(word) if len(word) == 4 else word)
     return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
 
 
+def _retyped(word: str) -> Iterator[str]:
+    """The word with two neighbouring letters swapped back, or a letter less that was typed twice."""
+    for index in range(len(word) - 1 if len(word) >= 4 else 0):
+        left, right = word[index], word[index + 1]
+        if left == right:
+            yield word[:index] + word[index + 1 :]
+        else:
+            yield word[:index] + right + left + word[index + 2 :]
+
+
+def _is_meant(word: str) -> bool:
+    return len(word) > 3 and (word in WORDS or word in _KEYWORDS)
+
+
 def _mended_short(word: str) -> str:
-    """Four letters: too short for more than two letters swapped, or one left out of a technology."""
-    if sorted(word) == sorted("wind"):
-        return "wind"
+    """Four letters: too short for more than one left out of a technology."""
     return _closest(word, ("solar", "hydro"), 1)
 
 

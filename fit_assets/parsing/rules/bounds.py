@@ -13,7 +13,7 @@ Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) than(?: or equal to)?|at least|at or above|in excess of|"
-    r"exceed(?:s|ing)?|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|"
+    r"exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|"
     r"(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
 )
 _UNDER = (
@@ -22,8 +22,14 @@ _UNDER = (
     r"(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
-_ABOUT = r"around|about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|in the region of"
-_NOT = r"(?:no|not|nothing|nowt|never|none|without|[a-z]+n't) (?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? )?"
+_ABOUT = (
+    r"around|(?<!care )(?<!know )about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|"
+    r"in the region of|give or take"
+)
+_NOT = (
+    r"(?:no|not|nothing|nowt|never|none|without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
+    r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? )?"
+)
 _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|longer) than)"
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
 # Where a comparing word or sign may begin.
@@ -43,10 +49,12 @@ _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|at least)\b")),
-    ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b")),
+    ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)")),
     ("max", re.compile(r"(?:max(?:imum)?|tops|at most)\b")),
-    ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b")),
+    ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )
+# "in the 500 kW class" is no upper bound.
+_CLASS_AFTER = re.compile(r"(?:class|range|bracket|mark)\b")
 _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", _comparing(_NOT + _MORE)),
     ("min", _comparing(_NOT + _LESS)),
@@ -70,6 +78,8 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
         words = pattern.match(after)
         if words and not _leads_to_a_number(asked, following + words.end()):
             return bound
+    if _CLASS_AFTER.match(after):
+        return None
     for bound, pattern in _BEFORE:
         if pattern.search(asked.before(quantity)):
             return bound

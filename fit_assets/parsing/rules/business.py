@@ -19,6 +19,7 @@ _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
         "ppa_opportunities",
         phrases(
             "ppas?",
+            r"p\.p\.a\.?",
             "power purchase",
             rf"{_COMING_OFF} (?:of )?(?:the |their |its )?{_SUPPORT}",
             rf"leav(?:e|es|ing) (?:the )?{_SUPPORT}",
@@ -27,7 +28,16 @@ _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
     ),
     (
         "acquisition_targets",
-        phrases(r"(?:to )?(?:buy|acquire|purchase)", r"acqui\w+", "buying", "purchasing", "takeovers?", "for sale"),
+        phrases(
+            r"(?:to )?(?:buy|acquire|purchase)",
+            r"acqui\w+",
+            "buying",
+            "purchasing",
+            "takeovers?",
+            "for sale",
+            "buy-?outs?",
+            "for (?:a|our|the|my) buyers?",
+        ),
         {},
     ),
 )
@@ -49,11 +59,13 @@ _TIME_LEFT = phrases(
     r"leav(?:es?|ing)",
     "until",
     "window",
+    "more years",
     _COMING_OFF,
     r"re-?power\w*",
     "ppas?",
 )
 _AGE_AFTER = re.compile(r"(?:old|of age|ago)\b")
+_OF_TARIFF_AFTER = re.compile(rf"of (?:the |their |its )?{_SUPPORT}\b")
 _AGE_BEFORE = re.compile(r"\b(?:last|past|previous|older than|newer than|younger than|every|per)$")
 
 _STILL_PAID = phrases("still on", r"(?:not|yet to) (?:\w+ )?(?:expired?|ended)", "before (?:they|it)")
@@ -65,7 +77,8 @@ _EXPIRED = phrases(
     rf"{_HAS}(?:come|gone|rolled|fallen|dropped) off",
     "(?:came|went|fell|rolled|dropped) off",
     rf"{_NOT_YET}off[ -](?:the )?{_SUPPORT}",
-    rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over)",
+    rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over(?! [a-z§]))",
+    rf"no {_SUPPORT} left",
     "already (?:ended|lapsed|finished|off)",
 )
 _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
@@ -77,6 +90,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
             r"(?:end|finish|laps)ing",
             "running (?:out|down|low)",
+            rf"near(?:ing|s)?(?: to)? the end of (?:its |their |the )?{_SUPPORT}",
             "soon",
             "(?:almost|nearly|about) (?:up|out|over|done|finished|gone)",
         ),
@@ -100,7 +114,7 @@ def stated_time_left(asked: Reading) -> Filters:
         for quantity in asked.of_kind("years")
         if quantity.value <= 100
         and not _AGE_AFTER.match(asked.after(quantity))
-        and not _AGE_BEFORE.search(asked.before(quantity))
+        and not (_AGE_BEFORE.search(asked.before(quantity)) and not _OF_TARIFF_AFTER.match(asked.after(quantity)))
     ]
     if not durations or not asked.has(_TIME_LEFT):
         return {}

@@ -8,6 +8,7 @@ from fit_assets.parsing.numbers import Quantity
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.rules.bounds import BEGINS, bounds
+from fit_assets.parsing.vocabulary import find_technologies
 
 _SIZE_ASKED = phrases("how (?:large|big|small)")
 _SMALL = phrases(r"small(?:[ -](?:scale|sized))?")
@@ -46,12 +47,14 @@ def capacity(asked: Reading) -> Filters:
 def is_bare_capacity(asked: Reading, quantity: Quantity) -> bool:
     """Whether a number without a unit is a capacity by the words beside it: "wind over 500"."""
     before = asked.before(quantity)
-    if (
-        quantity.kind not in ("number", "year")
-        or _COUNTED.match(asked.after(quantity))
-        or _SAYS_OTHERWISE.search(before)
-    ):
+    after = asked.after(quantity)
+    if quantity.kind not in ("number", "year") or _SAYS_OTHERWISE.search(before):
         return False
+    if _COUNTED.match(after):  # ">80 installation" is a size, "more than 80 installations" none
+        return quantity.kind == "number" and before.endswith(("<", ">", "<=", ">=", "≤", "≥"))
+    is_of = after.startswith("+ §") or (after.startswith("+ ") and find_technologies(after[2:20]))
+    if is_of and quantity.kind == "number" and quantity.value >= 10:  # "500+ solar", "500+ Devon"
+        return True
     if _SAYS_CAPACITY.search(before):
         return True
     if _COMPARES.search(before):

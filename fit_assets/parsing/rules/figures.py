@@ -17,18 +17,29 @@ _NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
 _HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 _LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+# "How big is the smallest digester" asks for a figure as well.
+_SIZE_OF_THE = (
+    rf"(?:how (?:big|large|small|many {_POWER}|much {_POWER})|what (?:capacity|size)) "
+    r"(?:is|was|has|does) the (?:single )?"
+)
+_HIGHEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:largest|biggest|highest)")
+_LOWEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:smallest|lowest|tiniest)")
 # "Which county has the largest capacity" asks for the sum of each.
 _OWNED_BY_GROUP = phrases(rf"(?:has|have|had|with|got) the (?:max(?:imum)?|largest|biggest|highest) {_OF_WHAT}{_SIZE}")
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("max_capacity", _HIGHEST),
     ("min_capacity", _LOWEST),
-    ("avg_capacity", phrases("average", "averaged", "mean", "avg", "typical")),
+    ("avg_capacity", phrases("average", "averaged", "(?<!i )mean", "avg", "typical", "typically")),
     (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "count(?:s|ing)?",
+            "count(?:s|ing)?(?! for me)",
             "(?:total )?number of",
+            "total number",
+            r"(?<![a-z0-9])no\. of",
+            "number$",
+            "are there more",
             "numbers(?= (?:by|per))",
             "tally",
         ),
@@ -36,10 +47,13 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "sum_capacity",
         phrases(
-            r"(?:total|combined|overall|aggregate|cumulative|summed|sum(?: of)?)"
+            r"(?:total|combined|whole|overall|aggregate|cumulative|summed|sum(?: of)?)"
             r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
+            "add(?:s|ed)? up",
+            rf"(?:more|greater|less) (?:capacity|{_POWER}) of",
+            "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|chp)",
             rf"most (?:capacity|{_POWER})",
         ),
     ),
@@ -51,12 +65,19 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 # Breakdowns ----------------------------------------------------------------------------------------------------------
 
 _BY = (
-    r"(?:(?:group(?:ed)?)?by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
+    r"(?:(?:group(?:ed)?)?by|divided by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("region", phrases(rf"{_BY} regions?", "region by region", "regional (?:breakdown|split|counts?|totals?)")),
+    (
+        "region",
+        phrases(
+            rf"{_BY} (?:regions?|area of the country)",
+            "region by region",
+            "regional (?:breakdown|split|counts?|totals?)",
+        ),
+    ),
     (
         "local_authority",
         phrases(
@@ -68,24 +89,28 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "technology",
         phrases(
-            rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy )?types?|fuels?)", "technology (?:breakdown|split|mix)"
+            rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy |generation )?types?|fuels?)",
+            "technology (?:breakdown|split|mix)",
         ),
     ),
     (
         "commissioned_year",
         phrases(
             "(?:yearly|annual) (?:counts?|numbers?|totals?|breakdown)",
-            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)) )?(?:years?|vintage)",
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintage)",
             "year by year",
             rf"{_BY} year of commissioning",
         ),
     ),
-    ("postcode_area", phrases(rf"{_BY} post ?codes?(?: areas?)?")),
+    ("postcode_area", phrases(rf"{_BY} (?:post ?codes?(?: areas?)?|postal areas?)")),
 )
 
 # Rankings ------------------------------------------------------------------------------------------------------------
 
 _MOST = r"(?:highest|top|best|biggest|greatest|most|max(?:imum)?)"
+_SPELLED = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|t[wh][a-z]+ty|forty|fifty)"
+_ASCENDING = r"asc\w* (?:order )?(?:of|by)"
+_DESCENDING = r"desc\w* (?:order )?(?:of|by)"
 _SORTED_BY = r"(?:sort|order|rank)(?:ed)? by(?: the)?"
 _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -104,9 +129,11 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+)"
             r"(?: the)? (?:first|soonest|earliest|next(?! \d))",
-            r"(?:soonest|earliest|next|first) (?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
+            rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))? "
+            r"(?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
             "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
             r"closest to expir\w*",
+            "in order of (?:expiry|end date|years? left|time left)",
             rf"{_SORTED_BY} (?:years? left|expiry|tariff left|time left|end date|remaining)",
         ),
     ),
@@ -118,23 +145,44 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "commissioned_asc",
         phrases("oldest", "earliest", "longest[ -]running", "first (?:to be )?(?:built|commissioned)"),
     ),
-    ("capacity_asc", phrases("smallest", "tiniest", rf"lowest {_SIZE}", "size ascending")),
+    (
+        "capacity_asc",
+        phrases("smallest", "tiniest", "littlest", rf"lowest {_SIZE}", rf"{_SIZE},? asc\w*", rf"{_ASCENDING} {_SIZE}"),
+    ),
     (
         "capacity_desc",
-        phrases("largest", "biggest", "top", "highest", "greatest", "most powerful", rf"{_SORTED_BY} {_SIZE}"),
+        phrases(
+            "largest",
+            "biggest",
+            "top",
+            "highest",
+            "greatest",
+            "most powerful",
+            rf"{_SORTED_BY} {_SIZE}",
+            rf"{_SIZE},? desc\w*",
+            rf"{_DESCENDING} {_SIZE}",
+        ),
     ),
 )
 _ONLY_ORDERED = phrases(
-    "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest|lowest|soonest)(?: ones?)? "
+    "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest(?:[ -]earning)?|lowest|soonest)"
+    "(?: ones?| expiry)? "
     "(?:first|to|at the top)",
     r"(?:sort|order|rank)(?:ed)?(?: them)? by",
+    rf"{_SIZE},? (?:asc|desc)\w*",
+    rf"{_ASCENDING}|{_DESCENDING}",
+    "in order of",
 )
+_SUPERLATIVE = "(?:largest|biggest|smallest|newest|oldest|latest|earliest|highest|lowest)"
+_FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _NOUN = (
-    r"(?:site|farm|installation|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
-    r"windmill|target|prospect|candidate|earner)"
+    r"(?:site|farm|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
+    r"windmill|boiler|facility|target|prospect|candidate|earner)"
 )
-_PLURAL = re.compile(rf"\b{_NOUN}s\b|\bones\b|\bopportunities\b|\bwindfarms\b")
-_SINGULAR = re.compile(rf"\b{_NOUN}\b|\bone\b|\bopportunity\b|\bwindfarm\b")
+_PLURAL = re.compile(rf"\b{_NOUN}s\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
+_SINGULAR = re.compile(
+    rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\bwindfarm\b"
+)
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
@@ -144,16 +192,17 @@ _ROWS = re.compile(rf"{_NOUN}s?\b|results?\b|rows?\b")
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
-_SPELLED = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|t[wh][a-z]+ty|forty|fifty)"
-_COMPARE = phrases(r"compar\w+", "contrast")
+_COMPARE = phrases(r"compar\w+", "contrast", "side by side", "stack up")
 _VERSUS = phrases(
-    r"vs?\.?",
+    r"(?<!p\.)(?<!p )vs?\.?",
     "versus",
     "against",
     "difference between",
     "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
     "(?:more|most|bigger|biggest|larger|largest)",
-    "(?:more|bigger|larger|greater|higher|most|biggest|largest) (?!than).*,? or",
+    "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
+    "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
+    "(?:biggest|largest).*, .* or",
     rf"than(?! (?:\d|half|{_SPELLED}))",
 )
 
@@ -165,6 +214,10 @@ def aggregation(asked: Reading, ranking: Filters) -> Filters:
     """
     group = _group(asked)
     figure = _figure(asked, {} if group else ranking)
+    if not group and asked.has(_HIGHEST_SIZE_OF):
+        figure = "max_capacity"
+    elif not group and asked.has(_LOWEST_SIZE_OF):
+        figure = "min_capacity"
     if group and figure == "max_capacity" and asked.has(_OWNED_BY_GROUP):
         figure = "sum_capacity"
     if not figure and not group:
@@ -181,8 +234,11 @@ def comparison(asked: Reading) -> Filters:
 
 def rank(asked: Reading) -> Filters:
     """``sort_by`` and ``limit``."""
+    from_to = _FROM_TO.search(asked.text)  # "from oldest to newest" begins with the oldest
     for sort_by, words in _RANKS:
         superlative = words.search(asked.text)
+        if superlative and from_to and from_to.start(1) != superlative.start():
+            continue
         if superlative and not (sort_by.startswith("capacity") and _is_figure(asked, superlative)):
             return {"sort_by": sort_by} | _limit(asked, superlative)
     return {}
@@ -256,4 +312,4 @@ def _counts_rows(asked: Reading, number: Quantity, superlative: re.Match[str]) -
         return False
     beside = superlative.start() - number.end in (0, 1) or number.start - superlative.end() in (0, 1)
     counts = _TOP_BEFORE.search(asked.before(number)) or _ROWS.match(asked.after(number))
-    return bool(beside or counts) and bound_of(asked, number) not in ("min", "about")
+    return bool(beside or (counts and bound_of(asked, number) != "about")) and bound_of(asked, number) != "min"

@@ -18,16 +18,25 @@ _ABOUT_ONE_BEFORE = re.compile(
 _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
 _SUM_BEFORE = re.compile(r"(?:%|per ?cent|[0-9]) ?(?:of|times|plus|minus|divided by|[-+*/x])$")
 
+_NAMED_TECHNOLOGY = (
+    r"(?:wind|turbines?|solar|pv|photovoltaics?|hydro|hydro[ -]?electric\w*|digest\w+|biogas|anaerobic|ad|chp|"
+    r"cogen\w*|power)"
+)
 _RATE = phrases(
     r"rates?(?! (?:power|output|capacity))",
     r"p(?:ence)? ?(?:/|per) ?(?:kwh|kilowatt[ -]?hour|unit)",
-    r"(?:price|pay|paid|much) per (?:unit|kwh)",
-    r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid)",
+    r"per (?:unit|kwh)",
+    # "wind feed-in tariff built in 2013", but not "wind feed-in tariff sites"
+    rf"{_NAMED_TECHNOLOGY} (?:feed[- ]in tariff|fit)(?= (?:that|which|whose|coming|switched|sized?|put|built|"
+    r"installed|commissioned|accredited|registered|no|not|over|under|above|below|between|from|north|at|since|after|before|in|for)\b)",
+    r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were)",
+    r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
-    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!of )(?<!their )tariffs?"
-    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|remain\w*|end\w*|expir\w*|period|term|life\w*|run\w*|stops?|"
+    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!of )(?<!their )tariffs?"
+    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over|good|remain\w*|end\w*|"
+    r"expir\w*|period|term|life\w*|run\w*|stops?|"
     r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
@@ -43,7 +52,9 @@ _REVENUE = phrases(
     "money",
     r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
 )
-_REGIONAL = phrases(r"regional(?:ly)?(?! (?:breakdown|split|comparison|counts?|totals?))")
+_REGIONAL = phrases(
+    "adjust(?:ed|ment) (?:for|by) region", r"regional(?:ly)?(?! (?:breakdown|split|comparison|counts?|totals?))"
+)
 
 
 def fit_id(asked: Reading) -> str | None:
@@ -57,7 +68,10 @@ def fit_id(asked: Reading) -> str | None:
         alone = not re.search(r"[a-z0-9§]", asked.text.replace(written, ""))
         if (
             alone
-            or _ABOUT_ONE_BEFORE.search(asked.before(quantity))
+            or (
+                _ABOUT_ONE_BEFORE.search(asked.before(quantity))
+                and (quantity.kind == "number" or not asked.technologies)
+            )
             or (quantity.kind == "number" and _ABOUT_ONE_AFTER.match(asked.after(quantity)))
             or (
                 quantity.kind == "number"

@@ -12,12 +12,15 @@ from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
     r"close to|next to|by|from|"
-    r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|isle|region) of\s+)?"
+    r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|region) of\s+)?"
     r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
 )
+# "over Strathpeffer way", and an isle wherever it is named.
+_SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
 _JOINED = re.compile(r"\s*,\s*|\s+(?:and|or|vs|versus|&)\s+")
 _GENERIC = word_set("area region county district council village town city parish postcode")
-_SMALL_WORDS = word_set("of and upon on in the by le under next with super de la")
+_UNIT = re.compile(r"[kmg]w")
+_SMALL_WORDS = word_set("of and upon on in the by le under next with super de la y yr")
 # What an installation stands on or belongs to: no place by itself ("panels on barns in Devon").
 _SURFACES = word_set(
     """
@@ -50,6 +53,8 @@ def unknown_places(asked: Reading) -> list[str]:
         return []
     found: list[str] = []
     position = 0
+    for said in _SAID.finditer(asked.text):
+        found += list(_names(said["way"] or said["isle"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
         found += names
@@ -116,7 +121,7 @@ def _names(words: str) -> Iterator[str]:
                 return
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
-            if (word.rstrip(".").removesuffix("'s") in WORDS or word in _SMALL_WORDS) and not begins and not inside:
+            if (_is_plain(word.rstrip(".").removesuffix("'s")) or word in _SMALL_WORDS) and not begins and not inside:
                 break
             name.append(word.strip("."))
             if word.endswith(".") and len(word) > 3:  # the end of the sentence, not "St. Ives"
@@ -131,8 +136,13 @@ def _names(words: str) -> Iterator[str]:
             return
 
 
+def _is_plain(word: str) -> bool:
+    """Whether a word, or each part of a hyphenated one, is of the language and no name: "ppa-ready"."""
+    return word in WORDS or ("-" in word and all(part in WORDS for part in word.split("-")))
+
+
 def _capitalised(asked: Reading) -> list[str]:
-    """A run of capitalised words in a question that is otherwise in small letters.
+    """Names by the capitals of their words in a question that is otherwise in small letters.
 
     The first word of a question says nothing by its capital, unless a technology follows: "Wymondham solar".
     """
@@ -147,10 +157,19 @@ def _capitalised(asked: Reading) -> list[str]:
     # "Great Snoring solar", "Nether Wallop: any PV?"
     first_counts = begins > 1 or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
-    run: list[str] = []
-    for word in re.findall(r"[a-z][a-z'-]*", asked.text):
-        if word in large and word not in WORDS:
-            run.append(word)
-        elif run:
+    names: list[str] = []
+    previous = 0
+    for match in re.finditer(r"(?<![0-9])[a-z](?:[a-z-]|'(?!s\b))*", asked.text):
+        between = asked.text[previous : match.start()].strip()
+        is_name = match[0] in _FIRST_WORDS or not (_is_plain(match[0]) or find_technologies(match[0]))
+        if match[0] in large and is_name and not _UNIT.match(match[0]):
+            if names and not between:
+                names[-1] += f" {match[0]}"
+            elif not names or _JOINED.fullmatch(f" {between} "):
+                names.append(match[0])
+            else:
+                break
+            previous = match.end()
+        elif names and match[0] not in ("and", "or", "vs", "versus"):
             break
-    return [" ".join(run)] if run else []
+    return names

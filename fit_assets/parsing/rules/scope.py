@@ -7,6 +7,7 @@ import re
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import phrases
 from fit_assets.parsing.rules.installation import fit_id
+from fit_assets.parsing.rules.places import unknown_places
 from fit_assets.parsing.vocabulary import WORDS
 
 _OTHER_TECHNOLOGIES = phrases(
@@ -26,8 +27,9 @@ _OTHER_TECHNOLOGIES = phrases(
     "solar thermal",
     r"ev charg\w+",
     r"charg(?:ing|e) points?",
-    "boilers?",
+    "(?<!chp )(?<!power )boilers?",
     "storage",
+    "grid (?:[a-z]+ )?(?:capacity|connections?)",
 )
 _OTHER_SCHEMES = phrases(
     "seg",
@@ -45,9 +47,9 @@ _OTHER_SCHEMES = phrases(
 )
 _ORDER = re.compile(
     r"^(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
-    r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set|add|insert|create|rename|overwrite|correct|"
-    r"cancel|register|deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|"
-    r"translate)\b|"
+    r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set(?! .*against)|add(?! up)|insert|create|rename|"
+    r"overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
+    r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
 _OTHER_TOPICS = phrases(
@@ -70,10 +72,17 @@ _OTHER_TOPICS = phrases(
     "hotels?",
     "news",
     "explain",
+    "invented",
+    "made of",
     "who (?:invented|was|won|(?:is|are)(?! (?:running|operating|generating|using)))",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
-    "how do i",
+    "how do i(?! (?:find|see|get|list|show|look))",
+    "co2",
+    "bank details",
+    "people live",
+    "population",
+    "ppa price",
     "my (?:roof|house|home|garden|bill|boiler)",
     "planning permission",
     "mortgage",
@@ -117,6 +126,8 @@ _DOMAIN = phrases(
     r"re-?power\w*",
     "ppas?",
     "portfolio",
+    "power purchase",
+    "prospects",
     "renewables?",
     "records?",
     r"register(?:ed)?",
@@ -138,5 +149,8 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
     numbers = {word for number in asked.numbers for word in asked.written(number).split()}
-    unfamiliar = [word for word in re.findall(r"[a-z']{2,}", asked.text) if word not in WORDS and word not in numbers]
+    familiar = WORDS | numbers
+    # "what is there in Blaenavon"
+    familiar |= {word for name in unknown_places(asked) for word in re.findall(r"[a-z']+", name.lower())}
+    unfamiliar = [word for word in re.findall(r"[a-z']{2,}", asked.text) if word not in familiar]
     return bool(unfamiliar) or not says_something

@@ -22,11 +22,13 @@ _EXPIRY = phrases(
     r"(?:com|go|roll|fall|drop)(?:e|es|s|ing)? off",
     r"off[ -](?:fit|subsidy|tariff)",
     r"tariff beyond",
+    r"tariffs? (?:is |are |will be )?(?:over|up|done|gone)",
+    r"(?:last|continu|stay|run)(?:s|e|es|ing)? (?:till|until|to|beyond|past|up to|at least)",
 )
 _COMMISSIONING = phrases(
     r"commission\w*",
     r"built|constructed|installed|installations|registered|accredited|energised|started|joined",
-    r"online|operational|operating|went live",
+    r"online|operational|operating|live|erected",
     r"newer|older",
 )
 # The scheme closed to new sites in March 2019 (Ofgem); the last were commissioned soon after: later years are ends.
@@ -43,7 +45,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
         "max",
         0,
         r"by|until|till?|up ?to(?: and including)?|through|not? (?:later|newer|more recent) than|not after|"
-        r"(?:on|in) or before|<=|≤",
+        r"(?:on|in) or before|(?:nothing|none|never) (?:later|newer|more recent) than|<=|≤",
     ),
     ("max", 0, r"before the end of"),
     (
@@ -53,15 +55,24 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
         r"since|from|at least|as of|>=|≥",
     ),
     ("min", 0, r"beginning|starting(?: in| from)?"),
-    ("max", -1, r"before|pre-?|prior to|earlier than|older than|ahead of|<"),
-    ("min", 1, r"after|post-?|later than|newer than|more recent(?:ly)? than|past|following|beyond|>"),
+    ("max", -1, r"before|pre-?|pre-?dat(?:es?|ing)|prior to|earlier than|older than|ahead of|<"),
+    (
+        "min",
+        1,
+        r"after|post-?|post-?dat(?:es?|ing)|later than|newer than|more recent(?:ly)? than|past|following|beyond|>",
+    ),
 )
 _YEAR_BEFORE = tuple((side, step, re.compile(rf"{BEGINS}(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
 _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|(?:onwards?|on|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)")),
+    (
+        "min",
+        re.compile(
+            r"\+|(?:onwards?|on(?! the\b)|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
+        ),
+    ),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
 )
-_FROM = re.compile(r"\bfrom(?: [a-z]+)?$")
+_FROM = re.compile(r"\bfrom(?: [a-z]+){0,2}$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
 _JOINS_MONTHS = re.compile(
     r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -82,7 +93,8 @@ def years(asked: Reading, is_rate: bool) -> Filters:
             found |= {f"{name}_min": low, f"{name}_max": high}
             continue
         side, step = _side(asked, first)
-        if is_rate and _FROM.search(asked.before(first)):
+        onwards = any(pattern.match(asked.after(first)) for _, pattern in _YEAR_AFTER)
+        if is_rate and _FROM.search(asked.before(first)) and not onwards:
             side = "exact"
         if side != "max":
             found[f"{name}_min"] = int(first.value) + step
