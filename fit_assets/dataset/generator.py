@@ -40,6 +40,9 @@ OUT_OF_SCOPE = "out_of_scope"
 DEFAULT_SIZE = sum(CATEGORIES.values())
 _OUT_OF_SCOPE_SHARE = 200 / DEFAULT_SIZE
 _ATTEMPTS = 200
+# The contract fixes what these two stand for, and its critical cases name them.
+_MISSION_PLACES = ("Yorkshire", "Berkshire")
+_MISSION_PLACES_SHARE = 0.03
 _RARE_PLACES = 0.75
 _FIGURES = {"count": 5, "sum_capacity": 5, "avg_capacity": 3, "min_capacity": 2, "max_capacity": 2}
 
@@ -86,7 +89,9 @@ class _Sources:
         of those seen less often a third (development questions, 135M parameters).
         """
         one = None
-        if self.maybe(_RARE_PLACES):
+        if self.maybe(_MISSION_PLACES_SHARE):
+            one = self.gazetteer.get(self.rng.choice(_MISSION_PLACES))
+        elif self.maybe(_RARE_PLACES):
             least = min(self.named[place.name] for place in self.gazetteer.places)
             one = self.rng.choice([place for place in self.gazetteer.places if self.named[place.name] == least])
         return say.place(self.rng, self.book, self.gazetteer, one=one)

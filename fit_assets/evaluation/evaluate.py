@@ -30,7 +30,7 @@ from fit_assets.parsing.base import Parser, ParseResult
 from fit_assets.parsing.ground import ungrounded
 from fit_assets.places import fill_patterns
 
-_BATCH = 16
+_BATCH = 48
 
 
 class QuestionsError(ValueError):

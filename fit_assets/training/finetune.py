@@ -43,7 +43,7 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 2.25
+    epochs: float = 1.75
     learning_rate: float = 1.5e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
@@ -54,7 +54,7 @@ class FineTuneConfig:
     optimizer: str = "adamw_torch"
     gradient_checkpointing: bool = False
     first_layer: int = 0
-    evaluations: int = 3
+    evaluations: int = 2
     max_length: int = 768
     max_steps: int = 0
     seed: int = 17
