@@ -349,10 +349,10 @@ def postcodes_in(question: str) -> list[tuple[str, int, int]]:
         named = bool(_AREA_WORD_BEFORE.search(before) or _AREA_WORD_AFTER.match(after))
         placed = bool(_PREPOSITION_BEFORE.search(before))
         # Beside an area that is nothing else, one that is a word as well is an area: "IV and KW".
-        unmistakable = any(area not in _ALSO_WORDS for area in re.findall(rf"\b{_AREA}\b", run[0]))
+        unmistakable = any(area not in _ALSO_WORDS for area in re.findall(rf"\b{_AREA}\b", run[0].upper()))
         for part in re.finditer(rf"\b{_AREA}\b", run[0], re.IGNORECASE):
             area, in_capitals = part[0].upper(), part[0].isupper() and not shouted
-            alone = (in_capitals and unmistakable) or (placed and area not in _ALSO_WORDS)
+            alone = unmistakable and (in_capitals or placed)
             if named or alone:
                 found.append((area, run.start() + part.start(), run.start() + part.end()))
     return sorted(found, key=lambda hit: hit[1])

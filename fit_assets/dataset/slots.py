@@ -220,7 +220,8 @@ def places(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, number: i
     head, last = ", ".join(texts[:-1]), texts[-1]
     joined = (f"{head} and {last}",) * 3 + (f"{head} & {last}", f"{head} or {last}", f"{head} plus {last}")
     values = {**dict.fromkeys(("p", "bare", "the", "name"), joined), "both": joined[:4]}
-    values |= {"a": (texts[0],), "b": (texts[1],)}
+    if number == 2:
+        values |= {"a": (texts[0],), "b": (texts[1],)}
     gold = {"locations": [name for name, _ in chosen]}
     return Slot("place", gold, book.forms("place", "several"), values, "several", protected=tuple(texts))
 

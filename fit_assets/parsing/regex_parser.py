@@ -86,7 +86,7 @@ def _search(asked: Reading) -> Filters:
     filters |= figures or ranking
     if filters.get("sort_by") == "revenue_desc":
         filters.pop("include_revenue", None)
-    filters |= years(asked, is_rate=False) | comparison(asked)
+    filters |= years(asked, is_rate=False) | comparison(asked, "locations" in filters)
     return filters | _business(asked, filters)
 
 

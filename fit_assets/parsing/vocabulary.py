@@ -113,7 +113,8 @@ WORDS: frozenset[str] = word_set(
     appreciated chance belonging belongs erected ideally outcode outcodes postal code codes excess continues lasts
     kay rundown lookup moving move typical typically medium-scale large-scale electric electricity file sorry found
     point longlist shortlist altogether itself upward upwards thoughts switched buyer buyers buyout buyouts asap
-    facility facilities
+    facility facilities far onshore locate stuff clock inventory terms adjustment onward onwards colleague contract
+    contracts board client clients interested num down
     """
 )
 
@@ -132,7 +133,8 @@ _KEYWORDS: tuple[str, ...] = tuple(
             prospects rates region regional regionally regions remaining repowering revenue roughly
             since sites small smallest solar subsidy tariff tariffs technology total turbine
             turbines under urgent within years wind approx heat power water outcode hydropower
-            hydros cogen rooftop upwards
+            hydros cogen rooftop upwards cogeneration entries schemes projects stations systems
+            smaller larger bigger anything everything somewhere
             """
         )
     )
@@ -149,7 +151,15 @@ _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
-    **{"les": "less", "lrge": "large", "smll": "small", "instal": "install"},
+    **{
+        "les": "less",
+        "lrge": "large",
+        "smll": "small",
+        "instal": "install",
+        "ater": "after",
+        "afer": "after",
+        "goin": "going",
+    },
     **{"hw": "how", "mny": "many", "wich": "which", "whch": "which"},
     # Scots and the North.
     **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
@@ -217,7 +227,7 @@ def _retyped(word: str) -> Iterator[str]:
 
 
 def _is_meant(word: str) -> bool:
-    return len(word) > 3 and (word in WORDS or word in _KEYWORDS)
+    return len(word) > 3 and (word in WORDS or word in _KEYWORDS or _TECHNOLOGY.fullmatch(word) is not None)
 
 
 def _mended_short(word: str) -> str:

@@ -14,7 +14,7 @@ Bound = Literal["min", "max", "about", "exact"]
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) than(?: or equal to)?|at least|at or above|in excess of|"
     r"exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|"
-    r"(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|>=?|≥|=>"
+    r"(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|plus|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than(?: or equal to)?|at most|at or (?:under|below)|"
@@ -27,7 +27,8 @@ _ABOUT = (
     r"in the region of|give or take"
 )
 _NOT = (
-    r"(?:no|not|nothing|nowt|never|none|without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
+    r"(?:(?:drop|ignore|skip|forget|leave out) (?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
+    r"without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
     r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? )?"
 )
 _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|longer) than)"
@@ -56,6 +57,11 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
 # "in the 500 kW class" is no upper bound.
 _CLASS_AFTER = re.compile(r"(?:class|range|bracket|mark)\b")
 _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
+    # "that don't expire in the next 2 years"
+    (
+        "min",
+        _comparing(r"(?:[a-z]+n'?t|not) (?:expire|end|run out|finish|lapse)s? (?:(?:in|within|before) )?(?:the next)?"),
+    ),
     ("max", _comparing(_NOT + _MORE)),
     ("min", _comparing(_NOT + _LESS)),
     ("about", _comparing(_ABOUT)),

@@ -11,7 +11,7 @@ from fit_assets.parsing.rules.bounds import bounds
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.
 _COMING_OFF = r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
-_SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
+SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
 # Each intent with the bound on the years left that it brings along.
 _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
     ("repowering_opportunities", phrases(r"re-?power\w*"), {"fit_remaining_max_years": 10}),
@@ -19,10 +19,10 @@ _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
         "ppa_opportunities",
         phrases(
             "ppas?",
-            r"p\.p\.a\.?",
+            r"p\.? ?p\.? ?a\b\.?(?:-ready)?",
             "power purchase",
-            rf"{_COMING_OFF} (?:of )?(?:the |their |its )?{_SUPPORT}",
-            rf"leav(?:e|es|ing) (?:the )?{_SUPPORT}",
+            rf"{_COMING_OFF} (?:of )?(?:the |their |its )?{SUPPORT}",
+            rf"leav(?:e|es|ing) (?:the )?{SUPPORT}",
         ),
         {"fit_remaining_max_years": 5},
     ),
@@ -60,12 +60,14 @@ _TIME_LEFT = phrases(
     "until",
     "window",
     "more years",
+    "on the clock",
+    "(?:good|running) for",
     _COMING_OFF,
     r"re-?power\w*",
     "ppas?",
 )
 _AGE_AFTER = re.compile(r"(?:old|of age|ago)\b")
-_OF_TARIFF_AFTER = re.compile(rf"of (?:the |their |its )?{_SUPPORT}\b")
+_OF_TARIFF_AFTER = re.compile(rf"of (?:the |their |its )?{SUPPORT}\b")
 _AGE_BEFORE = re.compile(r"\b(?:last|past|previous|older than|newer than|younger than|every|per)$")
 
 _STILL_PAID = phrases("still on", r"(?:not|yet to) (?:\w+ )?(?:expired?|ended)", "before (?:they|it)")
@@ -76,9 +78,9 @@ _EXPIRED = phrases(
     "expired",
     rf"{_HAS}(?:come|gone|rolled|fallen|dropped) off",
     "(?:came|went|fell|rolled|dropped) off",
-    rf"{_NOT_YET}off[ -](?:the )?{_SUPPORT}",
-    rf"{_SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over(?! [a-z§]))",
-    rf"no {_SUPPORT} left",
+    rf"{_NOT_YET}off[ -](?:the )?{SUPPORT}",
+    rf"{SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over(?! [a-z§]))",
+    rf"no {SUPPORT} left",
     "already (?:ended|lapsed|finished|off)",
 )
 _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
@@ -90,7 +92,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
             r"(?:end|finish|laps)ing",
             "running (?:out|down|low)",
-            rf"near(?:ing|s)?(?: to)? the end of (?:its |their |the )?{_SUPPORT}",
+            rf"near(?:ing|s)?(?: to)? the end of (?:its |their |the )?{SUPPORT}",
             "soon",
             "(?:almost|nearly|about) (?:up|out|over|done|finished|gone)",
         ),

@@ -37,7 +37,8 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "count(?:s|ing)?(?! for me)",
             "(?:total )?number of",
             "total number",
-            r"(?<![a-z0-9])no\. of",
+            r"no\. of",
+            "num(?:bers)? of",
             "number$",
             "are there more",
             "numbers(?= (?:by|per))",
@@ -52,6 +53,8 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
             "add(?:s|ed)? up",
+            r"compar\w+ .*(?:by|on) capacity",
+            "(?:breakdown|split|sum|amount) of capacity",
             rf"(?:more|greater|less) (?:capacity|{_POWER}) of",
             "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|chp)",
             rf"most (?:capacity|{_POWER})",
@@ -75,14 +78,16 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             rf"{_BY} (?:regions?|area of the country)",
             "region by region",
+            "regions ranked",
             "regional (?:breakdown|split|counts?|totals?)",
         ),
     ),
     (
         "local_authority",
         phrases(
-            rf"{_BY} (?:count(?:y|ies)|councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
+            rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
             "(council|county|authority) by \\1",
+            "(?:counties|councils|authorities) ranked",
         ),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
@@ -139,11 +144,20 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "commissioned_desc",
-        phrases("newest", "most recent(?:ly)?", "latest(?! by)", "youngest", "last (?:to be )?(?:built|commissioned)"),
+        phrases(
+            r"date,? desc\w*",
+            "newest",
+            "most recent(?:ly)?",
+            "latest(?! by)",
+            "youngest",
+            "last (?:to be )?(?:built|commissioned)",
+        ),
     ),
     (
         "commissioned_asc",
-        phrases("oldest", "earliest", "longest[ -]running", "first (?:to be )?(?:built|commissioned)"),
+        phrases(
+            r"date,? asc\w*", "oldest", "earliest", "longest[ -]running", "first (?:to be )?(?:built|commissioned)"
+        ),
     ),
     (
         "capacity_asc",
@@ -169,7 +183,8 @@ _ONLY_ORDERED = phrases(
     "(?: ones?| expiry)? "
     "(?:first|to|at the top)",
     r"(?:sort|order|rank)(?:ed)?(?: them)? by",
-    rf"{_SIZE},? (?:asc|desc)\w*",
+    rf"(?:{_SIZE}|date),? (?:asc|desc)\w*",
+    "(?:top|highest|best) earners? first",
     rf"{_ASCENDING}|{_DESCENDING}",
     "in order of",
 )
@@ -177,7 +192,7 @@ _SUPERLATIVE = "(?:largest|biggest|smallest|newest|oldest|latest|earliest|highes
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _NOUN = (
     r"(?:site|farm|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
-    r"windmill|boiler|facility|target|prospect|candidate|earner)"
+    r"windmill|boiler|engine|facility|target|prospect|candidate|earner)"
 )
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(
@@ -226,9 +241,9 @@ def aggregation(asked: Reading, ranking: Filters) -> Filters:
     return found | ({"group_by": group} | _top(asked, ranking) if group else {})
 
 
-def comparison(asked: Reading) -> Filters:
+def comparison(asked: Reading, several_places: bool = False) -> Filters:
     """``query_type`` where technologies or places are compared."""
-    several = len(asked.technologies) > 1 or len(asked.places) > 1
+    several = several_places or len(asked.technologies) > 1 or len(asked.places) > 1
     return {"query_type": "comparison"} if asked.has(_COMPARE) or (several and asked.has(_VERSUS)) else {}
 
 
@@ -311,5 +326,6 @@ def _counts_rows(asked: Reading, number: Quantity, superlative: re.Match[str]) -
     if number.value < 1 or not float(number.value).is_integer() or number.value > 1000:
         return False
     beside = superlative.start() - number.end in (0, 1) or number.start - superlative.end() in (0, 1)
+    beside |= superlative.start() <= number.start < superlative.end()  # "the next 5 expiring"
     counts = _TOP_BEFORE.search(asked.before(number)) or _ROWS.match(asked.after(number))
     return bool(beside or (counts and bound_of(asked, number) != "about")) and bound_of(asked, number) != "min"

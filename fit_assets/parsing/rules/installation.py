@@ -28,21 +28,23 @@ _RATE = phrases(
     r"per (?:unit|kwh)",
     # "wind feed-in tariff built in 2013", but not "wind feed-in tariff sites"
     rf"{_NAMED_TECHNOLOGY} (?:feed[- ]in tariff|fit)(?= (?:that|which|whose|coming|switched|sized?|put|built|"
-    r"installed|commissioned|accredited|registered|no|not|over|under|above|below|between|from|north|at|since|after|before|in|for)\b)",
+    r"installed|commissioned|accredited|registered|no|not|over|under|above|below|between|from|north|at|since|after|before|"
+    r"in|for|with|down)\b| [0-9])",
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were)",
+    r"how much (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
-    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!of )(?<!their )tariffs?"
-    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over|good|remain\w*|end\w*|"
+    r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!on the )(?<!of )(?<!their )tariffs?"
+    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over(?! §)|good|remain\w*|end\w*|"
     r"expir\w*|period|term|life\w*|run\w*|stops?|"
     r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
     r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
     r"when (?:do|does|did|will|is|are) (?:[a-z'-]+ ){0,3}tariffs?",
-    r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|up(?! to))",
+    r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|(?<!put )(?<!set )up(?! to))",
 )
 _REVENUE = phrases(
     "revenues?",

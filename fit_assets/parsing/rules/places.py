@@ -11,7 +11,7 @@ from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
 
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
-    r"close to|next to|by|from|"
+    r"close to|next to|by|from|(?:location|place|town|county) is|"
     r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|region) of\s+)?"
     r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
 )
@@ -33,6 +33,7 @@ _SURFACES = word_set(
     """
 )
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
+_INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
 
 
@@ -163,13 +164,13 @@ def _capitalised(asked: Reading) -> list[str]:
         between = asked.text[previous : match.start()].strip()
         is_name = match[0] in _FIRST_WORDS or not (_is_plain(match[0]) or find_technologies(match[0]))
         if match[0] in large and is_name and not _UNIT.match(match[0]):
-            if names and not between:
-                names[-1] += f" {match[0]}"
+            if names and (not between or between in _INSIDE_NAMES):
+                names[-1] += f" {between} {match[0]}".replace("  ", " ")
             elif not names or _JOINED.fullmatch(f" {between} "):
                 names.append(match[0])
             else:
                 break
             previous = match.end()
-        elif names and match[0] not in ("and", "or", "vs", "versus"):
+        elif names and match[0] not in ("and", "or", "vs", "versus", *_INSIDE_NAMES):
             break
     return names

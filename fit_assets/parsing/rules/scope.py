@@ -46,7 +46,8 @@ _OTHER_SCHEMES = phrases(
     "boiler upgrade",
 )
 _ORDER = re.compile(
-    r"^(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
+    r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
+    r"(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
     r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set(?! .*against)|add(?! up)|insert|create|rename|"
     r"overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
     r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate)\b|"
@@ -80,6 +81,11 @@ _OTHER_TOPICS = phrases(
     "how do i(?! (?:find|see|get|list|show|look))",
     "co2",
     "bank details",
+    "history of",
+    r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
+    "do you think",
+    r"kills? ",
+    r"planning app\w+",
     "people live",
     "population",
     "ppa price",
@@ -94,7 +100,7 @@ _OTHER_TOPICS = phrases(
     "price of",
     "costs? (?:of|to)",
     "much (?:do|does|would|is|are|did) .*costs?",
-    "should i",
+    "should (?:i|we)",
     "ignore (?:all|the|your|previous)",
     "stock",
     "share prices?",
@@ -127,6 +133,8 @@ _DOMAIN = phrases(
     "ppas?",
     "portfolio",
     "power purchase",
+    "takeovers?",
+    "contracts?",
     "prospects",
     "renewables?",
     "records?",

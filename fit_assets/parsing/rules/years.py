@@ -9,6 +9,7 @@ from fit_assets.parsing.numbers import Quantity
 from fit_assets.parsing.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.rules.bounds import BEGINS, ranges
+from fit_assets.parsing.rules.business import SUPPORT as _SUPPORT
 from fit_assets.parsing.rules.capacity import is_bare_capacity
 
 _EXPIRY = phrases(
@@ -23,6 +24,7 @@ _EXPIRY = phrases(
     r"off[ -](?:fit|subsidy|tariff)",
     r"tariff beyond",
     r"tariffs? (?:is |are |will be )?(?:over|up|done|gone)",
+    rf"still on (?:the |their |its )?{_SUPPORT}",
     r"(?:last|continu|stay|run)(?:s|e|es|ing)? (?:till|until|to|beyond|past|up to|at least)",
 )
 _COMMISSIONING = phrases(
@@ -33,6 +35,9 @@ _COMMISSIONING = phrases(
 )
 # The scheme closed to new sites in March 2019 (Ofgem); the last were commissioned soon after: later years are ends.
 _LAST_COMMISSIONING_YEAR = 2024
+
+# How far behind its verb a year stands at most, in characters: "expiring before the end of 2030".
+_GOVERNED = 24
 
 _Side = Literal["min", "max", "exact"]
 _OF_YEAR = (
@@ -52,6 +57,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
         "min",
         0,
         r"(?:in|on|from|during) or after|not? (?:earlier|older) than|(?:not|nothing|none)(?: [a-z]+){0,3} before|"
+        r"(?:nothing|none) (?:earlier|older) than|"
         r"since|from|at least|as of|>=|≥",
     ),
     ("min", 0, r"beginning|starting(?: in| from)?"),
@@ -59,7 +65,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
     (
         "min",
         1,
-        r"after|post-?|post-?dat(?:es?|ing)|later than|newer than|more recent(?:ly)? than|past|following|beyond|>",
+        r"after|post-?|post-?dat(?:es?|ing)|(?:later|newer|younger|more recent(?:ly)?) than|past|following|beyond|>",
     ),
 )
 _YEAR_BEFORE = tuple((side, step, re.compile(rf"{BEGINS}(?:{words}){_OF_YEAR}")) for side, step, words in _BEFORE)
@@ -67,7 +73,7 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     (
         "min",
         re.compile(
-            r"\+|(?:onwards?|on(?! the\b)|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
+            r"\+|-?(?:onwards?|on(?! the\b)|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
         ),
     ),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
@@ -130,9 +136,15 @@ def _side(asked: Reading, year: Quantity) -> tuple[_Side, int]:
 
 def _is_expiry(asked: Reading, first: Quantity, last: Quantity) -> bool:
     """Whether a year is that of the tariff's end: the nearest verb says, one before the year counting twice."""
+    others = [year for year in asked.of_kind("year") if not first.start <= year.start <= last.start]
     nearest: list[tuple[int, bool]] = []
     for pattern, is_expiry in ((_COMMISSIONING, False), (_EXPIRY, True)):
         for verb in pattern.finditer(asked.text):
+            if any(
+                0 <= other.start - verb.end() <= _GOVERNED and not verb.end() <= first.start < other.start
+                for other in others
+            ):
+                continue  # "2011 or earlier, must end before 2040": the end is that of another year
             if verb.end() <= first.start:
                 nearest.append((first.start - verb.end(), is_expiry))
             elif verb.start() >= last.end:
