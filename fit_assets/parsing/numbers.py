@@ -109,8 +109,8 @@ _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d-]|[,.]\d
 _RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
-_BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:not? )?{_COMPARED} ", re.IGNORECASE)
-_BOUNDED = re.compile(rf"{_COMPARED} $", re.IGNORECASE)
+_BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:(?:not? )?{_COMPARED} |[<>]=? ?)", re.IGNORECASE)
+_BOUNDED = re.compile(rf"(?:{_COMPARED} |[<>]=? ?)$", re.IGNORECASE)
 _BETWEEN = re.compile(r"(?:between|from|range)\s*$", re.IGNORECASE)
 
 

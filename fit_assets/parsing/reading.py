@@ -29,6 +29,12 @@ _STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\
 BLANK = "§"
 
 
+# Postcode areas that are words as well, after a preposition and in capitals: "generators in BA".
+_AREA_IN_CAPITALS = re.compile(
+    r"\b(?:in|near|around|across|within|under) (AL|BA|CA|CH|CO|DA|DE|EN|HA|HR|IP|LA|LE|ME|OX|PA|PE|PO|SO|ST|TA)\b"
+)
+
+
 class _Span(Protocol):
     @property
     def start(self) -> int: ...
@@ -144,7 +150,8 @@ def _codes(question: str, text: str) -> list[Named]:
     from fit_assets.places import postcodes_in
 
     found = [Named(*code) for code in postcodes_in(text)]
-    for pattern, start, end in postcodes_in(question):
+    capitals = [] if question.upper() == question else _AREA_IN_CAPITALS.finditer(question)
+    for pattern, start, end in [*postcodes_in(question), *((area[1], *area.span(1)) for area in capitals)]:
         written = re.search(rf"(?<![a-z0-9]){re.escape(normalise_question(question[start:end]))}(?![a-z0-9])", text)
         if written and all(code.name != pattern for code in found):
             found.append(Named(pattern, *written.span()))

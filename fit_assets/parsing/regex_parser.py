@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fit_assets.filters import QueryFilters
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.reading import Reading, read
-from fit_assets.parsing.rules import Filters
+from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.rules.business import intent, stated_time_left, worded_time_left
 from fit_assets.parsing.rules.capacity import capacity
 from fit_assets.parsing.rules.figures import aggregation, comparison, rank
@@ -64,6 +64,10 @@ class RegexParser:
         return [self.parse(question) for question in questions]
 
 
+# What earns a tariff need not be asked for its revenue.
+_REVENUE_ITSELF = phrases("revenues?", "incomes?", "earnings")
+
+
 def _filters(asked: Reading) -> Filters:
     filters = _one_installation(asked) or _search(asked)
     return {"query_type": "unsupported"} if is_out_of_scope(asked, bool(filters)) else filters
@@ -78,6 +82,8 @@ def _one_installation(asked: Reading) -> Filters:
 def _search(asked: Reading) -> Filters:
     filters = _technology(asked) | place(asked) | capacity(asked) | shown(asked)
     if rate := fit_rate(asked):
+        if not asked.has(_REVENUE_ITSELF):
+            filters.pop("include_revenue", None)  # "what tariff do they earn"
         return filters | rate | years(asked, is_rate=True)
     ranking = rank(asked)
     figures = aggregation(asked, ranking)

@@ -35,7 +35,8 @@ _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ),
     (
         "Photovoltaic",
-        r"solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|photo[ -]?voltaics?|p\. ?v\b\.?|p v|panels?",
+        r"solar[ -]?(?:farms?|parks?)|solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|"
+        r"photo[ -]?voltaics?|p\. ?v\b\.?|p v|panels?",
     ),
     ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|windy|turbines?"),
 )
@@ -114,7 +115,7 @@ WORDS: frozenset[str] = word_set(
     kay rundown lookup moving move typical typically medium-scale large-scale electric electricity file sorry found
     point longlist shortlist altogether itself upward upwards thoughts switched buyer buyers buyout buyouts asap
     facility facilities far onshore locate stuff clock inventory terms adjustment onward onwards colleague contract
-    contracts board client clients interested num down
+    contracts board client clients interested num down enough uh needs calling situated source actually rooftop
     """
 )
 
@@ -134,7 +135,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             since sites small smallest solar subsidy tariff tariffs technology total turbine
             turbines under urgent within years wind approx heat power water outcode hydropower
             hydros cogen rooftop upwards cogeneration entries schemes projects stations systems
-            smaller larger bigger anything everything somewhere
+            smaller larger bigger anything everything somewhere versus
             """
         )
     )
@@ -154,6 +155,7 @@ _COMMON_SLIPS = {
     **{
         "les": "less",
         "lrge": "large",
+        "lage": "large",
         "smll": "small",
         "instal": "install",
         "ater": "after",

@@ -24,7 +24,7 @@ _UNDER = (
 )
 _ABOUT = (
     r"around|(?<!care )(?<!know )about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|"
-    r"in the region of|give or take"
+    r"in the region of|near enough|give or take"
 )
 _NOT = (
     r"(?:(?:drop|ignore|skip|forget|leave out) (?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
@@ -60,7 +60,10 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     # "that don't expire in the next 2 years"
     (
         "min",
-        _comparing(r"(?:[a-z]+n'?t|not) (?:expire|end|run out|finish|lapse)s? (?:(?:in|within|before) )?(?:the next)?"),
+        _comparing(
+            r"(?:[a-z]+n'?t|not) (?:expir(?:e|es|ing)|end(?:s|ing)?|run out|finish|lapse)s? "
+            r"(?:(?:in|within|before) )?(?:the next)?"
+        ),
     ),
     ("max", _comparing(_NOT + _MORE)),
     ("min", _comparing(_NOT + _LESS)),
@@ -84,9 +87,9 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
         words = pattern.match(after)
         if words and not _leads_to_a_number(asked, following + words.end()):
             return bound
-    if _CLASS_AFTER.match(after):
-        return None
     for bound, pattern in _BEFORE:
+        if bound == "max" and _CLASS_AFTER.match(after):
+            continue
         if pattern.search(asked.before(quantity)):
             return bound
     return "about" if _ABOUT_AFTER.match(after) else None

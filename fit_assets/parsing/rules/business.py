@@ -10,7 +10,10 @@ from fit_assets.parsing.rules.bounds import bounds
 
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.
-_COMING_OFF = r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:e|es|s|ing) off"
+_COMING_OFF = (
+    r"(?:(?:com|roll|fall|dropp?|go)ing off|"
+    r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:es|e|s) off)"
+)
 SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"
 # Each intent with the bound on the years left that it brings along.
 _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
@@ -79,7 +82,7 @@ _EXPIRED = phrases(
     rf"{_HAS}(?:come|gone|rolled|fallen|dropped) off",
     "(?:came|went|fell|rolled|dropped) off",
     rf"{_NOT_YET}off[ -](?:the )?{SUPPORT}",
-    rf"{SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|run out|over(?! [a-z§]))",
+    rf"{SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|finished|stopped|run out|over(?! [a-z§]))",
     rf"no {SUPPORT} left",
     "already (?:ended|lapsed|finished|off)",
 )

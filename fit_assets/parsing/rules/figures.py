@@ -34,10 +34,10 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "count(?:s|ing)?(?! for me)",
+            "(?<!what )count(?:s|ing)?(?! for me)",
             "(?:total )?number of",
             "total number",
-            r"no\. of",
+            r"no\.? of",
             "num(?:bers)? of",
             "number$",
             "are there more",
@@ -56,7 +56,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"compar\w+ .*(?:by|on) capacity",
             "(?:breakdown|split|sum|amount) of capacity",
             rf"(?:more|greater|less) (?:capacity|{_POWER}) of",
-            "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|chp)",
+            "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|(?:micro[ -]?)?chp)",
             rf"most (?:capacity|{_POWER})",
         ),
     ),
@@ -72,13 +72,14 @@ _BY = (
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:the|uk|english|british|different))*"
 )
+_RANKED = r"rank(?:ing)? (?:of )?(?:the )?"
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "region",
         phrases(
             rf"{_BY} (?:regions?|area of the country)",
             "region by region",
-            "regions ranked",
+            rf"{_RANKED}regions|regions (?:ranked|with the (?:most|highest))",
             "regional (?:breakdown|split|counts?|totals?)",
         ),
     ),
@@ -87,7 +88,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
             "(council|county|authority) by \\1",
-            "(?:counties|councils|authorities) ranked",
+            rf"{_RANKED}(?:counties|councils|authorities)|(?:counties|councils|authorities) (?:ranked|with the most)",
         ),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
@@ -96,6 +97,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy |generation )?types?|fuels?)",
             "technology (?:breakdown|split|mix)",
+            rf"{_RANKED}(?:technologies|types)|(?:technologies|types) ranked",
         ),
     ),
     (
@@ -104,6 +106,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "(?:yearly|annual) (?:counts?|numbers?|totals?|breakdown)",
             rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintage)",
             "year by year",
+            rf"{_RANKED}(?:commissioning |installation )?years|years ranked",
             rf"{_BY} year of commissioning",
         ),
     ),
@@ -124,6 +127,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"{_MOST}[ -](?:(?:[0-9]+|[a-z]+) )?(?:"
             "earn(?:ing|ers?|ings)|paid|paying|revenues?|incomes?|lucrative|profitable|money)",
             "earn(?:s|ing)? (?:the )?most",
+            rf"(?:{_DESCENDING}|highest to lowest) (?:revenue|income|earnings)",
             "mak(?:es?|ing) (?:the )?most money",
             r"(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)",
             "(?:revenue|income|earnings),? highest first",
@@ -156,12 +160,25 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_asc",
         phrases(
-            r"date,? asc\w*", "oldest", "earliest", "longest[ -]running", "first (?:to be )?(?:built|commissioned)"
+            r"date,? asc\w*",
+            "oldest",
+            "earliest",
+            "longest[ -]running",
+            "first (?:to be )?(?:built|commissioned)",
+            "first ever",
         ),
     ),
     (
         "capacity_asc",
-        phrases("smallest", "tiniest", "littlest", rf"lowest {_SIZE}", rf"{_SIZE},? asc\w*", rf"{_ASCENDING} {_SIZE}"),
+        phrases(
+            "smallest",
+            "tiniest",
+            "littlest",
+            rf"{_SORTED_BY} {_SIZE},? (?:low|small)",
+            rf"lowest {_SIZE}",
+            rf"{_SIZE},? asc\w*",
+            rf"{_ASCENDING} {_SIZE}",
+        ),
     ),
     (
         "capacity_desc",
@@ -194,10 +211,11 @@ _NOUN = (
     r"(?:site|farm|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
     r"windmill|boiler|engine|facility|target|prospect|candidate|earner)"
 )
-_PLURAL = re.compile(rf"\b{_NOUN}s\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
+_PLURAL = re.compile(rf"\b{_NOUN}s\b|\bhydros\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(
     rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\bwindfarm\b"
 )
+_JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
@@ -314,7 +332,9 @@ def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
     before = asked.text[: superlative.start()].rstrip()
     noun_before = _RANKS_BY_VERB.search(superlative[0]) or _OWNED_BY_ROWS.search(before)
     where = asked.text if noun_before else asked.text[superlative.end() :]
-    plural, singular = _PLURAL.search(where), _SINGULAR.search(where)
+    plural = _PLURAL.search(where)
+    # "turbine & digester sites": the first noun is one of several technologies.
+    singular = next((noun for noun in _SINGULAR.finditer(where) if not _JOINED_NOUN.match(where[noun.end() :])), None)
     if plural and (singular is None or plural.start() <= singular.start()):
         return {"limit": 10}
     asked_for_one = singular or _ASKS_FOR_THE.search(before)

@@ -19,8 +19,8 @@ _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
 _SUM_BEFORE = re.compile(r"(?:%|per ?cent|[0-9]) ?(?:of|times|plus|minus|divided by|[-+*/x])$")
 
 _NAMED_TECHNOLOGY = (
-    r"(?:wind|turbines?|solar|pv|photovoltaics?|hydro|hydro[ -]?electric\w*|digest\w+|biogas|anaerobic|ad|chp|"
-    r"cogen\w*|power)"
+    r"(?:wind|wind ?farms?|energy|turbines?|solar|pv|photovoltaics?|hydro|hydro[ -]?electric\w*|digest\w+|biogas|"
+    r"anaerobic|ad|chp|cogen\w*|power)"
 )
 _RATE = phrases(
     r"rates?(?! (?:power|output|capacity))",
@@ -29,7 +29,7 @@ _RATE = phrases(
     # "wind feed-in tariff built in 2013", but not "wind feed-in tariff sites"
     rf"{_NAMED_TECHNOLOGY} (?:feed[- ]in tariff|fit)(?= (?:that|which|whose|coming|switched|sized?|put|built|"
     r"installed|commissioned|accredited|registered|no|not|over|under|above|below|between|from|north|at|since|after|before|"
-    r"in|for|with|down)\b| [0-9])",
+    r"in|for|with|down|by|on|near|earlier|later)\b| [0-9]|$)",
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were)",
     r"how much (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fit_assets.parsing.reading import BLANK, Named, Reading
-from fit_assets.parsing.rules import Filters
+from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.vocabulary import WORDS, find_technologies, word_set
 
 _PREPOSITION = re.compile(
@@ -19,6 +19,8 @@ _PREPOSITION = re.compile(
 _SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
 _JOINED = re.compile(r"\s*,\s*|\s+(?:and|or|vs|versus|&)\s+")
 _GENERIC = word_set("area region county district council village town city parish postcode")
+# "Tyndrum v Durham": one of the two may be known.
+COMPARING = phrases("compare", "comparison", "vs?", "versus", "difference between")
 _UNIT = re.compile(r"[kmg]w")
 _SMALL_WORDS = word_set("of and upon on in the by le under next with super de la y yr")
 # What an installation stands on or belongs to: no place by itself ("panels on barns in Devon").
@@ -64,7 +66,7 @@ def unknown_places(asked: Reading) -> list[str]:
     # The "vale" of "the Vale of York" is part of a name that is known.
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     found = [_as_capitalised(asked, name) for name in found]
-    if not found and not asked.places:
+    if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
         found = _capitalised(asked)
     return list(dict.fromkeys(map(title_case, found)))
 
@@ -139,7 +141,11 @@ def _names(words: str) -> Iterator[str]:
 
 def _is_plain(word: str) -> bool:
     """Whether a word, or each part of a hyphenated one, is of the language and no name: "ppa-ready"."""
-    return word in WORDS or ("-" in word and all(part in WORDS for part in word.split("-")))
+    return (
+        word in WORDS
+        or ("-" in word and all(part in WORDS for part in word.split("-")))
+        or any(found.end - found.start == len(word) for found in find_technologies(word))
+    )
 
 
 def _capitalised(asked: Reading) -> list[str]:
@@ -162,7 +168,7 @@ def _capitalised(asked: Reading) -> list[str]:
     previous = 0
     for match in re.finditer(r"(?<![0-9])[a-z](?:[a-z-]|'(?!s\b))*", asked.text):
         between = asked.text[previous : match.start()].strip()
-        is_name = match[0] in _FIRST_WORDS or not (_is_plain(match[0]) or find_technologies(match[0]))
+        is_name = match[0] in _FIRST_WORDS or not _is_plain(match[0])
         if match[0] in large and is_name and not _UNIT.match(match[0]):
             if names and (not between or between in _INSIDE_NAMES):
                 names[-1] += f" {between} {match[0]}".replace("  ", " ")

@@ -50,7 +50,7 @@ _ORDER = re.compile(
     r"(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
     r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set(?! .*against)|add(?! up)|insert|create|rename|"
     r"overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
-    r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate)\b|"
+    r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
 _OTHER_TOPICS = phrases(
@@ -82,6 +82,8 @@ _OTHER_TOPICS = phrases(
     "co2",
     "bank details",
     "history of",
+    "suppliers?",
+    "quotes? for",
     r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
     "do you think",
     r"kills? ",

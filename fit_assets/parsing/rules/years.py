@@ -29,8 +29,8 @@ _EXPIRY = phrases(
 )
 _COMMISSIONING = phrases(
     r"commission\w*",
-    r"built|constructed|installed|installations|registered|accredited|energised|started|joined",
-    r"online|operational|operating|live|erected",
+    r"built|constructed|installed|installations(?= (?:in|of|from|since)\b)|registered|accredited|energised|"
+    r"started|joined|online|operational|operating|live|erected",
     r"newer|older",
 )
 # The scheme closed to new sites in March 2019 (Ofgem); the last were commissioned soon after: later years are ends.
@@ -78,6 +78,7 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     ),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
 )
+_NOTHING_FROM = re.compile(r"\b(?:nothing|none|not) (?:[a-z]+ )?(?:from|in)$")
 _FROM = re.compile(r"\bfrom(?: [a-z]+){0,2}$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
 _JOINS_MONTHS = re.compile(
@@ -125,6 +126,8 @@ def _side(asked: Reading, year: Quantity) -> tuple[_Side, int]:
     after = asked.after(year)
     for side, pattern in _YEAR_AFTER:
         if pattern.match(after):
+            if _NOTHING_FROM.search(asked.before(year)):  # "nothing from 2014 or before"
+                return ("min", 1) if side == "max" else ("max", -1)
             return side, 0
     if _TO_NOW.match(after):
         return "min", 0
