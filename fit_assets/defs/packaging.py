@@ -116,6 +116,7 @@ def gguf_metrics(
     decoding, its JSON taken as it is, which is what packaging could have damaged and is compared with the adapter.
     """
     from fit_assets.evaluation.compare import accuracy_loss
+    from fit_assets.parsing.parallel import ParallelParser
     from fit_assets.parsing.registry import gguf_parser
 
     inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
@@ -128,7 +129,9 @@ def gguf_metrics(
         context,
         raw_path,
         inputs,
-        lambda: gguf_parser(layout.gguf(), constrained=False),
+        lambda: ParallelParser(
+            [gguf_parser(layout.gguf(), constrained=False, n_threads=1) for _ in range(settings.threads())]
+        ),
         split_questions,
         force=config.force,
     )

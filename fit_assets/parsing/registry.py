@@ -25,15 +25,17 @@ def served_gguf(preset: str | None = None) -> Path:
     return settings.models_dir() / name / "gguf" / f"{name}.gguf"
 
 
-def gguf_parser(path: Path, constrained: bool = True) -> Parser:
+def gguf_parser(path: Path, constrained: bool = True, n_threads: int | None = None) -> Parser:
     """The parser of a packaged model as it is served, or (not ``constrained``) its plain decoding.
+
+    ``n_threads`` is for the tokens of a batch (default ``settings.threads()``).
 
     Raises:
         PackagingError: the file does not load.
     """
     from fit_assets.parsing.gguf_parser import GgufParser
 
-    return GgufParser(path, constrained, rules=build_parser("regex") if constrained else None)
+    return GgufParser(path, constrained, n_threads, rules=build_parser("regex") if constrained else None)
 
 
 def build_parser(name: str, preset: str | None = None) -> Parser:
