@@ -330,10 +330,10 @@ def _aggregations(source: _Sources) -> Meaning | None:
 def _comparisons(source: _Sources) -> Meaning | None:
     rng, book = source.rng, source.book
     slots: dict[str, Slot] = {}
-    between = rng.choice(("technologies", "technologies", "places"))
+    between = rng.choice(("technologies", "technologies", "technologies", "places"))
     if between == "technologies":
         slots["technology"] = say.technologies(rng, book, 3 if source.maybe(0.1) else 2)
-        if source.maybe(0.6):
+        if source.maybe(0.75):
             slots["place"] = source.place()
     else:
         slots["place"] = say.places(rng, book, source.gazetteer, 3 if source.maybe(0.1) else 2)

@@ -53,8 +53,12 @@ def measure(
     questions: Callable[[], Sequence["Question"]],
     *,
     force: bool,
+    critical: Callable[[Any], "Parser"] = lambda parser: parser,
 ) -> tuple[artifacts.Record, "Report", bool]:
-    """Evaluate a parser, unless a report of the same inputs is there; record, report, and whether it was there."""
+    """Evaluate a parser, unless a report of the same inputs is there; record, report, and whether it was there.
+
+    ``critical`` says who is asked the critical questions in the parser's place.
+    """
     from fit_assets.evaluation.evaluate import Report, evaluate_parser
 
     tenths = 0
@@ -66,7 +70,8 @@ def measure(
             context.log.info("%s: %d of %d questions", path.stem, done, total)
 
     def build(aside: Path) -> dict[str, float]:
-        report = evaluate_parser(make_parser(), questions(), progress)
+        parser = make_parser()
+        report = evaluate_parser(parser, questions(), progress, critical=critical(parser))
         report.save(aside)
         return report.figures()
 
@@ -131,10 +136,11 @@ def evaluation(
     tracking: Tracking,
     *,
     force: bool,
+    critical: Callable[[Any], "Parser"] = lambda parser: parser,
 ) -> dg.MaterializeResult[None]:
     """Measure a parser on the test split and tell about it."""
     record, report, reused = measure(
-        context, path, dict(inputs) | question_inputs(), make_parser, split_questions, force=force
+        context, path, dict(inputs) | question_inputs(), make_parser, split_questions, force=force, critical=critical
     )
     run = log_report(tracking, name, path, record.digest, report)
     return materialized(path, record.digest, reused, **report_metadata(report), **run)

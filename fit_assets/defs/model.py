@@ -191,11 +191,14 @@ def validation_loss_falls() -> dg.AssetCheckResult:
 def eval_metrics(
     context: dg.AssetExecutionContext, config: ArtifactConfig, tracking: Tracking
 ) -> dg.MaterializeResult[None]:
-    """The adapter on its base model, unpackaged, on the test split: every metric of the contract."""
+    """The adapter on its base model, unpackaged, on the test split: every metric of the contract.
 
-    def parser() -> "Parser":
-        from fit_assets.parsing.adapter_parser import AdapterParser
+    The metrics are those of plain decoding, which shows what the weights know; the critical questions are asked as
+    users ask them: under the contract's grammar, grounded in the question.
+    """
+    from fit_assets.parsing.adapter_parser import AdapterParser
 
+    def parser() -> AdapterParser:
         return AdapterParser(layout.model("base"), layout.model("adapter"))
 
     inputs = {
@@ -203,7 +206,14 @@ def eval_metrics(
         "adapter": upstream(layout.model("adapter"), "lora_adapter").digest,
     }
     return evaluation(
-        context, "eval_metrics", layout.report("eval_metrics"), inputs, parser, tracking, force=config.force
+        context,
+        "eval_metrics",
+        layout.report("eval_metrics"),
+        inputs,
+        parser,
+        tracking,
+        force=config.force,
+        critical=AdapterParser.constrained,
     )
 
 

@@ -30,7 +30,7 @@ from fit_assets.parsing.base import Parser, ParseResult
 from fit_assets.parsing.ground import ungrounded
 from fit_assets.places import fill_patterns
 
-_BATCH = 48
+_BATCH = 128
 
 
 class QuestionsError(ValueError):
@@ -199,6 +199,7 @@ def evaluate_parser(
     questions: Sequence[Question],
     progress: bool | Callable[[int, int], None] = True,
     comparer: AnswerComparer | None = None,
+    critical: Parser | None = None,
 ) -> Report:
     """Ask every question, compare with gold, run the critical tests.
 
@@ -207,6 +208,7 @@ def evaluate_parser(
         questions: see :func:`load_questions`.
         progress: True for lines on standard error, or a function that is told (done, all) after each batch.
         comparer: runs filters for ``execution_accuracy``; by default on the warehouse, and not at all without one.
+        critical: who is asked the four critical questions (default ``parser``).
     """
     comparer = comparer or AnswerComparer()
     report_progress = _print_progress(parser.name) if progress is True else progress or (lambda done, total: None)
@@ -218,7 +220,7 @@ def evaluate_parser(
             _prediction(question, answer, comparer) for question, answer in zip(batch, answers, strict=True)
         )
         report_progress(len(predictions), len(questions))
-    return Report(parser.name, tuple(predictions), tuple(run_critical_tests(parser)))
+    return Report(parser.name, tuple(predictions), tuple(run_critical_tests(critical or parser)))
 
 
 def _prediction(question: Question, answer: ParseResult, comparer: AnswerComparer) -> Prediction:

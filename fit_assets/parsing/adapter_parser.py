@@ -1,7 +1,9 @@
-"""The trained adapter before it is packaged: plain greedy decoding in batches, its JSON taken as it is."""
+"""The trained adapter before it is packaged: greedy decoding in batches, its JSON taken as it is."""
 
 from __future__ import annotations
 
+import copy
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import settings
-from fit_assets.filters import FilterError, QueryFilters
-from fit_assets.parsing.base import ParseResult
+from fit_assets.filters import FilterError, QueryFilters, json_schema
+from fit_assets.parsing.base import ParseResult, repeats_itself
+from fit_assets.parsing.ground import ground
 from fit_assets.training.prompt import messages
 
 MAX_TOKENS = 512
@@ -28,6 +31,12 @@ class _Row:
     answer: list[int] = field(default_factory=list)
     probability: float = 1.0
     finished: bool = False
+    matcher: Any = None
+
+    @property
+    def repeats_itself(self) -> bool:
+        """Whether the answer goes round in circles and will not end."""
+        return repeats_itself(self.answer)
 
 
 class AdapterParser:
@@ -35,7 +44,7 @@ class AdapterParser:
 
     name = "adapter"
 
-    def __init__(self, base_dir: Path, adapter_dir: Path | None, batch_size: int = 48) -> None:
+    def __init__(self, base_dir: Path, adapter_dir: Path | None, batch_size: int = 128) -> None:
         """Load the model and add the adapter to its weights.
 
         Args:
@@ -64,6 +73,18 @@ class AdapterParser:
         self._model: Any = model.to(device).eval()
         self._end: int = self._tokenizer.eos_token_id
         self._batch_size = batch_size
+        self._grammar: Any = None
+
+    def constrained(self) -> AdapterParser:
+        """The same model as it answers when it serves: under the contract's grammar, grounded in the question."""
+        from llguidance import LLMatcher
+        from llguidance.hf import from_tokenizer
+
+        schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
+        tokenizer = from_tokenizer(self._tokenizer, eos_token=self._end)
+        parser = copy.copy(self)
+        parser._grammar = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(f"start: filters\nfilters: %json {schema}"))
+        return parser
 
     def parse(self, question: str) -> ParseResult:
         """Parse one question."""
@@ -73,7 +94,10 @@ class AdapterParser:
         """Parse many questions, in order; each result's latency is its share of the whole time."""
         start = time.perf_counter()
         rows = [
-            _Row(self._tokenizer.apply_chat_template(messages(question), tokenize=True, return_dict=False))
+            _Row(
+                self._tokenizer.apply_chat_template(messages(question), tokenize=True, return_dict=False),
+                matcher=self._grammar.deep_copy() if self._grammar is not None else None,
+            )
             for question in questions
         ]
         # Rows of like length lie together, so that little of a batch is padding.
@@ -81,7 +105,7 @@ class AdapterParser:
         for limit in (_FIRST_ROUND_TOKENS, MAX_TOKENS):
             for first in range(0, len(waiting), self._batch_size):
                 self._decode(waiting[first : first + self._batch_size], limit)
-            waiting = [row for row in waiting if not row.finished]
+            waiting = [row for row in waiting if not (row.finished or row.repeats_itself)]
         latency = (time.perf_counter() - start) * 1000 / max(len(questions), 1)
         return [self._result(question, row, latency) for question, row in zip(questions, rows, strict=True)]
 
@@ -110,14 +134,20 @@ class AdapterParser:
                     logits_to_keep=1,
                 )
                 cache = output.past_key_values
-                chances, chosen = output.logits[:, -1].float().softmax(-1).max(-1)
+                logits = output.logits[:, -1].float()
+                for row, scores in zip(rows, logits, strict=True):
+                    if row.matcher is not None:
+                        scores[~_allowed(row.matcher, len(scores))] = -torch.inf
+                chances, chosen = logits.softmax(-1).max(-1)
                 stay = []
                 for index, (row, token, chance) in enumerate(zip(rows, chosen.tolist(), chances.tolist(), strict=True)):
                     row.probability *= chance
                     row.finished = token == self._end
                     if not row.finished:
                         row.answer.append(token)
-                        if len(row.answer) < limit:
+                        if row.matcher is not None:
+                            row.matcher.consume_token(token)
+                        if len(row.answer) < limit and not row.repeats_itself:
                             stay.append(index)
                 if len(stay) < len(rows):
                     kept = torch.tensor(stay, dtype=torch.long, device=device)
@@ -130,10 +160,21 @@ class AdapterParser:
         text = self._tokenizer.decode(row.answer)
         filters, error = None, None
         if not row.finished:
-            error = f"the model did not end within {MAX_TOKENS} tokens"
+            error = "the model did not end its answer"
         else:
             try:
                 filters = QueryFilters.parse(text)
+                if row.matcher is not None:
+                    filters, _ = ground(question, filters)
             except FilterError as problem:
                 error = str(problem)
         return ParseResult(question, filters, self.name, latency_ms, text=text, error=error, confidence=row.probability)
+
+
+def _allowed(matcher: Any, size: int) -> Any:
+    """Which tokens the grammar allows now, as a mask of shape (size,)."""
+    import numpy as np
+    import torch
+
+    bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")[:size]
+    return torch.from_numpy(bits.astype(bool))

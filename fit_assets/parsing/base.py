@@ -48,3 +48,13 @@ class Parser(Protocol):
     def parse_batch(self, questions: Sequence[str]) -> list[ParseResult]:
         """Parse many questions, in order."""
         ...
+
+
+# Tokens of the longest circle that is looked for.
+_CIRCLE = 12
+
+
+def repeats_itself(tokens: Sequence[int]) -> bool:
+    """Whether a model's answer goes round in circles: it will not end, and no valid answer does so."""
+    tail = list(tokens[-2 * _CIRCLE :])
+    return len(tail) == 2 * _CIRCLE and any(tail[period:] == tail[:-period] for period in range(1, _CIRCLE + 1))

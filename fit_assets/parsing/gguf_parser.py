@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fit_assets.filters import FilterError, QueryFilters, canonical_text, json_schema
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel, style_of
-from fit_assets.parsing.base import ParseResult
+from fit_assets.parsing.base import ParseResult, repeats_itself
 from fit_assets.training.prompt import MAX_QUESTION_CHARS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class GgufParser:
                     return self._result(question, start, draft.answer, filters=draft.filters, notes=draft.notes)
                 answer = self._constrained_answer(question) if self._constrained else self._free_answer(question)
                 if not answer.finished:
-                    raise PackagingError(f"the model did not end within {MAX_TOKENS} tokens")
+                    raise PackagingError("the model did not end its answer")
                 filters = QueryFilters.parse(answer.text)
                 notes: tuple[str, ...] = ()
                 if self._constrained:
@@ -177,12 +177,14 @@ class GgufParser:
     def _free_answer(self, question: str) -> _Answer:
         logits = self._model.evaluate(self._model.rewind_to(self._tokens(self._style.render(question))))
         written, probability = b"", 1.0
-        for _ in range(MAX_TOKENS):
+        tokens: list[int] = []
+        while len(tokens) < MAX_TOKENS and not repeats_itself(tokens):
             token = int(np.argmax(logits))
             probability *= _probability(logits, token)
             if token == self._end or self._model.is_end(token):
                 return _Answer(_text(written), probability, finished=True)
             written += self._model.piece(token)
+            tokens.append(token)
             logits = self._model.evaluate([token])
         return _Answer(_text(written), probability, finished=False)
 

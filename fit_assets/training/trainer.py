@@ -5,15 +5,23 @@ Importing it costs seconds (torch, transformers, TRL), so only :mod:`fit_assets.
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from trl import SFTTrainer
 
+# Every so many steps the loss is over the whole vocabulary, which keeps the words down that no example has.
+_WHOLE_VOCABULARY_EVERY = 4
+
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
     """Answers a GPU as TRL does; on a CPU it takes the answer's logits alone, and halves each batch over the cores.
+
+    Two more things need not be computed again and again there. What the layers below the lowest adapted one make of an
+    example never changes: it is kept from its first epoch. And of 49,152 words the examples have 4,000: three steps of
+    four compare the right word with those, which saves a sixth of a step.
 
     TRL's fused head spends a third of a step on entropy and on computing the logits twice; with few answer tokens
     and a small vocabulary, plain logits of those tokens fit in memory. Two halves of a batch, each on its own half of
@@ -25,7 +33,15 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         """``threads`` is the number of cores to fill; 1 where halves would race for random numbers (dropout)."""
         super().__init__(*args, **kwargs)
         self._threads = threads
-        self._halves = ThreadPoolExecutor(2) if threads > 1 and not torch.cuda.is_available() else None
+        on_cpu = not torch.cuda.is_available()
+        self._halves = ThreadPoolExecutor(2) if threads > 1 and on_cpu else None
+        if on_cpu:
+            decoder = self.model.get_base_model().model
+            self._frozen = _Frozen(decoder)
+            words = sorted({token for row in self.train_dataset["input_ids"] for token in row})
+            self._words = torch.tensor(words)
+            self._place_of = torch.full((decoder.embed_tokens.num_embeddings,), -1)
+            self._place_of[self._words] = torch.arange(len(words))
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """Loss and gradients of a batch, of both halves at once."""
@@ -59,13 +75,58 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         longest = int(inputs["attention_mask"].sum(dim=1).max())  # a half may be shorter than its batch
         causal = model.get_base_model()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.args.bf16):
-            hidden = causal.model(
-                input_ids=inputs["input_ids"][:, :longest], attention_mask=inputs["attention_mask"][:, :longest]
-            )[0]
+            ids, mask = inputs["input_ids"][:, :longest], inputs["attention_mask"][:, :longest]
+            if model.training:
+                hidden = self._frozen.upper(inputs_embeds=self._frozen.states(ids, mask), attention_mask=mask)[0]
+            else:
+                hidden = causal.model(input_ids=ids, attention_mask=mask)[0]
             wanted = inputs["labels"][:, 1:longest]
             answered = wanted != -100
-            logits = causal.lm_head(hidden[:, :-1][answered])
-        losses = torch.nn.functional.cross_entropy(logits.float(), wanted[answered], reduction="sum")
-        right = (logits.detach().argmax(-1) == wanted[answered]).float().mean().item()
+            hidden, right_words = hidden[:, :-1][answered], wanted[answered]
+            if model.training and self.state.global_step % _WHOLE_VOCABULARY_EVERY:
+                right_words = self._place_of[right_words]
+                logits = torch.nn.functional.linear(hidden, causal.lm_head.weight[self._words])
+            else:
+                logits = causal.lm_head(hidden)
+        losses = torch.nn.functional.cross_entropy(logits.float(), right_words, reduction="sum")
+        right = (logits.detach().argmax(-1) == right_words).float().mean().item()
         self._metrics["train" if model.training else "eval"]["mean_token_accuracy"].append(right)
         return losses / (answered.sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+class _Frozen:
+    """A decoder in two: the layers below the lowest trained one, whose outputs are kept, and the others.
+
+    Kept are 2.3 KB a token in 32 bit: 0.4 GB for the 3,760 examples of the default. Each example is computed by itself,
+    so that an interrupted run, which meets it in another batch, gets the same bits.
+    """
+
+    def __init__(self, decoder: Any) -> None:
+        trained = [any(weight.requires_grad for weight in layer.parameters()) for layer in decoder.layers]
+        count = trained.index(True) if any(trained) else 0
+        self._lower: Any = _with_layers(decoder, decoder.layers[:count], torch.nn.Identity()) if count else None
+        self._embed = decoder.embed_tokens
+        self._states: dict[tuple[int, ...], torch.Tensor] = {}
+        self.upper = _with_layers(decoder, decoder.layers[count:], decoder.norm) if count else decoder
+
+    def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the lower layers make of a batch padded on the right, shape (rows, width, hidden size); no gradients."""
+        if self._lower is None:
+            return self._embed(ids)
+        rows = [self._state(row[: int(count)]) for row, count in zip(ids, mask.sum(dim=1), strict=True)]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+    def _state(self, ids: torch.Tensor) -> torch.Tensor:
+        key = tuple(ids.tolist())
+        if key not in self._states:
+            with torch.no_grad():
+                self._states[key] = self._lower(input_ids=ids[None])[0][0]
+        return self._states[key]
+
+
+def _with_layers(decoder: Any, layers: Any, norm: Any) -> Any:
+    """The same decoder, weights shared, with some of its layers and another norm at the end."""
+    part = copy.copy(decoder)
+    part._modules = dict(decoder._modules)
+    part.layers, part.norm = layers, norm
+    return part

@@ -130,13 +130,13 @@ def test_the_markdown_is_whole(report: Report) -> None:
 
 
 def test_progress_is_told_and_batches_keep_their_order(capsys: pytest.CaptureFixture[str]) -> None:
-    questions = [Question(f"wind {number}", WIND) for number in range(100)]
+    questions = [Question(f"wind {number}", WIND) for number in range(150)]
     parser, told = Canned({}), []
     report = evaluate_parser(parser, questions, lambda done, total: told.append((done, total)), nothing_to_ask())
-    assert told == [(48, 100), (96, 100), (100, 100)]
-    assert [p.question for p in report.predictions] == [q.q for q in questions] == parser.asked[:100]
+    assert told == [(128, 150), (150, 150)]
+    assert [p.question for p in report.predictions] == [q.q for q in questions] == parser.asked[:150]
     evaluate_parser(parser, questions, True, nothing_to_ask())
-    assert "evaluating canned: 100 of 100" in capsys.readouterr().err
+    assert "evaluating canned: 150 of 150" in capsys.readouterr().err
 
 
 def test_digest_names_the_questions_and_their_gold() -> None:

@@ -396,7 +396,7 @@ def test_an_answer_without_an_end_is_an_error(
     monkeypatch.setattr("fit_assets.parsing.gguf_parser.MAX_TOKENS", 5)
     for result in (AdapterParser(tiny_hf(architecture), None).parse(QUESTIONS[0]), raw.parse(QUESTIONS[0])):
         assert result.filters is None
-        assert result.error == "the model did not end within 5 tokens"
+        assert result.error == "the model did not end its answer"
 
 
 def test_a_damaged_adapter_is_refused(tiny_hf: Callable[[str], Path], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_auto_routes_to_a_model_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
     opened: list[tuple[Path, bool]] = []
 
     class Opened:
-        def __init__(self, path: Path, constrained: bool, rules: object) -> None:
+        def __init__(self, path: Path, constrained: bool, n_threads: int | None, rules: object) -> None:
             opened.append((path, constrained))
             self.name = "gguf" if constrained else "raw"
             assert (rules is not None) == constrained
