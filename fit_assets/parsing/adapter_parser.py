@@ -83,7 +83,9 @@ class AdapterParser:
         schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
         tokenizer = from_tokenizer(self._tokenizer, eos_token=self._end)
         parser = copy.copy(self)
-        parser._grammar = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(f"start: filters\nfilters: %json {schema}"))
+        # A SentencePiece model writes a space after a control token.
+        grammar = f'start: " "? filters\nfilters: %json {schema}'
+        parser._grammar = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(grammar))
         return parser
 
     def parse(self, question: str) -> ParseResult:

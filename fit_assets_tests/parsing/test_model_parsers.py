@@ -380,6 +380,14 @@ def test_adapter_and_packaged_model_agree(raw: GgufParser, architecture: str, ti
         assert before.confidence == pytest.approx(after.confidence, abs=0.05)
 
 
+def test_the_adapter_held_to_the_grammar_answers_too(architecture: str, tiny_hf: Callable[[str], Path]) -> None:
+    plain = AdapterParser(tiny_hf(architecture), None)
+    results = plain.constrained().parse_batch(QUESTIONS)
+    assert [result.text.strip() for result in results] == [canonical_text(LESSONS[question]) for question in QUESTIONS]
+    assert all(result.filters is not None for result in results)
+    assert plain.parse(QUESTIONS[0]).text == results[0].text
+
+
 def test_long_answers_are_finished_in_a_second_round(
     architecture: str, tiny_hf: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
