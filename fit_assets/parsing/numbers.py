@@ -70,7 +70,7 @@ _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_spoken_decimal = rf"(?:\d+|{_one})[ ]point(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
+_spoken_decimal = rf"(?:\d+|{_one}|zero|nought|oh)[ ]point(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
 _spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
 
 _NUMBER = re.compile(

@@ -154,6 +154,8 @@ _COMMON_SLIPS = {
     **{"meny": "many", "mani": "many", "moer": "more", "mor": "more", "thn": "than", "lss": "less", "yrs": "years"},
     **{
         "les": "less",
+        "teh": "the",
+        "wnd": "wind",
         "lrge": "large",
         "lage": "large",
         "smll": "small",

@@ -52,7 +52,7 @@ def is_bare_capacity(asked: Reading, quantity: Quantity) -> bool:
         return False
     if _COUNTED.match(after):  # ">80 installation" is a size, "more than 80 installations" none
         return quantity.kind == "number" and before.endswith(("<", ">", "<=", ">=", "≤", "≥"))
-    is_of = after.startswith("+ §") or (after.startswith("+ ") and find_technologies(after[2:20]))
+    is_of = after == "+" or after.startswith("+ §") or (after.startswith("+ ") and find_technologies(after[2:20]))
     if is_of and quantity.kind == "number" and quantity.value >= 10:  # "500+ solar", "500+ Devon"
         return True
     if _SAYS_CAPACITY.search(before):

@@ -48,7 +48,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "sum_capacity",
         phrases(
-            r"(?:total|combined|whole|overall|aggregate|cumulative|summed|sum(?: of)?)"
+            r"(?:total|combined|whole(?= (?:installed )?capacity)|overall|aggregate|cumulative|summed|sum(?: of)?)"
             r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
@@ -140,6 +140,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?: the)? (?:first|soonest|earliest|next(?! \d))",
             rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))? "
             r"(?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
+            rf"next (?:(?:[0-9]+|{_SPELLED}) )?(?:[a-z]+ ){{0,2}}to (?:expire|end|run out|finish|come off)",
             "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
             r"closest to expir\w*",
             "in order of (?:expiry|end date|years? left|time left)",
