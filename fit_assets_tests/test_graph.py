@@ -43,6 +43,10 @@ class RulesInPlaceOfModel(regex_parser.RegexParser):
     def close(self) -> None:
         """As the GGUF parser has it."""
 
+    def constrained(self) -> "RulesInPlaceOfModel":
+        """As the adapter parser has it."""
+        return self
+
 
 @dataclass
 class Graph:

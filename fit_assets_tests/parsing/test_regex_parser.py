@@ -292,6 +292,31 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 # What other authors' questions brought up.
 FOUND: list[tuple[str, dict[str, Any]]] = [
     ("any run-of-river on the register", {"technology": "Hydro"}),
+    ("wtih mCHP units in Truro", {"technology": "Micro CHP", "location": "Truro"}),
+    ("P.V. and A.D. that arent bigger than 75 k.w.", {
+        "technologies": ["Photovoltaic", "Anaerobic digestion"], "capacity_max_kw": 75,
+    }),
+    ("hydro of 1 point 75 megawatts, up-to-2 MW", {
+        "technology": "Hydro", "capacity_max_kw": 1750, "capacity_min_kw": 1750,
+    }),
+    ("the newest >80 installation", {"sort_by": "commissioned_desc", "limit": 1, "capacity_min_kw": 80}),
+    ("biomethane? no: digesters in descending order of capacity", {
+        "technology": "Anaerobic digestion", "sort_by": "capacity_desc",
+    }),
+    ("wind in IV and KW", {"technology": "Wind", "postcode_patterns": ["IV", "KW"]}),
+    ("solar that doesn't expire within 24 months", {"technology": "Photovoltaic", "fit_remaining_min_years": 2}),
+    ("turbines near the end of their subsidy", {"technology": "Wind", "fit_remaining_max_years": 5}),
+    ("set wind against solar", {"query_type": "comparison", "technologies": ["Wind", "Photovoltaic"]}),
+    ("hydro, nothing from 2014 or before", {"technology": "Hydro", "commissioned_year_min": 2015}),
+    ("how big is the smallest digester", {
+        "query_type": "aggregation", "aggregation": "min_capacity", "technology": "Anaerobic digestion",
+    }),
+    ("show the next five expiring chp stations", {
+        "technology": "Micro CHP", "sort_by": "fit_remaining_asc", "limit": 5,
+    }),
+    ("solar built by 2012 in Powys, must end before 2040", {
+        "technology": "Photovoltaic", "location": "Powys", "commissioned_year_max": 2012, "fit_expiry_year_max": 2039,
+    }),
     ("what's registered round Shap", {"location": "Shap"}),
     ("what went live in 2015", {"commissioned_year_min": 2015, "commissioned_year_max": 2015}),
     ("AD in North Lanarkshire, South Lanarkshire and Fife", {

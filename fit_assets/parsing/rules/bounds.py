@@ -62,7 +62,7 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
         "min",
         _comparing(
             r"(?:[a-z]+n'?t|not) (?:expir(?:e|es|ing)|end(?:s|ing)?|run out|finish|lapse)s? "
-            r"(?:(?:in|within|before) )?(?:the next)?"
+            r"(?:(?:in|within|before)\b ?)?(?:the next)?"
         ),
     ),
     ("max", _comparing(_NOT + _MORE)),
