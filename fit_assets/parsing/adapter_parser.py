@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import settings
-from fit_assets.filters import FilterError, QueryFilters, json_schema
-from fit_assets.parsing.base import ParseResult, repeats_itself
+from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.parsing.base import ParseResult, contract_grammar, repeats_itself
 from fit_assets.parsing.ground import ground
 from fit_assets.training.prompt import messages
 
@@ -80,12 +79,10 @@ class AdapterParser:
         from llguidance import LLMatcher
         from llguidance.hf import from_tokenizer
 
-        schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
         tokenizer = from_tokenizer(self._tokenizer, eos_token=self._end)
         parser = copy.copy(self)
         # A SentencePiece model writes a space after a control token.
-        grammar = f'start: " "? filters\nfilters: %json {schema}'
-        parser._grammar = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(grammar))
+        parser._grammar = LLMatcher(tokenizer, contract_grammar('" "? filters'))
         return parser
 
     def parse(self, question: str) -> ParseResult:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fit_assets.filters import QueryFilters
+from fit_assets.filters import QueryFilters, json_schema
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,14 @@ def repeats_itself(tokens: Sequence[int]) -> bool:
     """Whether a model's answer goes round in circles: it will not end, and no valid answer does so."""
     tail = list(tokens[-2 * _CIRCLE :])
     return len(tail) == 2 * _CIRCLE and any(tail[period:] == tail[:-period] for period in range(1, _CIRCLE + 1))
+
+
+def contract_grammar(start: str = "filters") -> str:
+    """The contract's schema as a grammar for llguidance: canonical text only, keys in sorted order, no spaces.
+
+    ``start`` is a Lark expression over ``filters``, for what a tokenizer puts in front.
+    """
+    from llguidance import LLMatcher
+
+    schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
+    return str(LLMatcher.grammar_from_lark(f"start: {start}\nfilters: %json {schema}"))

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fit_assets.filters import FilterError, QueryFilters, canonical_text, json_schema
+from fit_assets.filters import FilterError, QueryFilters, canonical_text
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel, style_of
-from fit_assets.parsing.base import ParseResult, repeats_itself
+from fit_assets.parsing.base import ParseResult, contract_grammar, repeats_itself
 from fit_assets.training.prompt import MAX_QUESTION_CHARS
 
 if TYPE_CHECKING:
@@ -331,9 +331,7 @@ class Grammar:
         from llguidance.llamacpp import lltokenizer_from_vocab
 
         self._tokenizer = lltokenizer_from_vocab(model.vocabulary, eos_token=end)
-        schema = json.dumps(json_schema() | {"x-guidance": {"whitespace_flexible": False}})
-        start = '" " filters' if spaced else "filters"
-        text = LLMatcher.grammar_from_lark(f"start: {start}\nfilters: %json {schema}")
+        text = contract_grammar('" " filters' if spaced else "filters")
         self._fresh = LLMatcher(self._tokenizer, text)
         if self._fresh.is_error():
             raise PackagingError(f"the contract's schema makes no grammar: {self._fresh.get_error()}")
