@@ -42,8 +42,8 @@ _CONTEXT = 4 * MAX_QUESTION_CHARS + MAX_TOKENS + 64
 _WRITTEN_PATTERNS = 7
 
 # The rules' reading is taken unless the model finds its own likelier by this much (natural logarithm of the ratio);
-# chosen on the validation split and on questions that neither was made for.
-_OWN_READING_MARGIN = 4.0
+# chosen on generated questions of another seed (85 of 90 right by the rules, 81 at 4, 86 at 6, 85 from 8 on).
+_OWN_READING_MARGIN = 7.0
 
 _PATTERNS = re.compile(rb'"postcode_patterns":\[([^]]*)\]')
 _LOCATION = re.compile(rb'[{,]"location":("(?:[^"\\]|\\.)*")(.*)', re.DOTALL)
