@@ -4,7 +4,8 @@ Both render the one prompt and evaluate its fixed prefix once. The constrained p
 the rules' answer, in one batch: where the model would hardly have written anything else, that is the answer, at the
 price of a single step. Else the model writes its own and spends steps only where there is a choice: what the grammar
 forces, and the postcode patterns of a place that the gazetteer knows, go through in one batch. What it wrote is checked
-against the question's own words by ``ground``, and of the two readings the likelier is taken.
+against the question's own words by ``ground``, and of the two readings the likelier is taken; it stops writing as soon
+as its own cannot be that.
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ _LOCATION = re.compile(rb'[{,]"location":("(?:[^"\\]|\\.)*")(.*)', re.DOTALL)
 
 @dataclass(frozen=True)
 class _Answer:
+    """What was written; the logarithm of its probability counts the tokens that the model itself chose."""
+
     text: str
-    probability: float
+    log_probability: float
     finished: bool
 
 
@@ -66,8 +69,12 @@ class _Draft:
     filters: QueryFilters
     notes: tuple[str, ...]
     answer: _Answer
-    log_probability: float
     doubt: float
+
+    @property
+    def bar(self) -> float:
+        """The log-probability that another reading must have to be taken instead."""
+        return self.answer.log_probability + _OWN_READING_MARGIN
 
 
 class GgufParser:
@@ -126,28 +133,27 @@ class GgufParser:
     def parse(self, question: str) -> ParseResult:
         """Parse one question; what goes wrong stands in the result's ``error``."""
         start = time.perf_counter()
-        answer = None
+        answer = draft = None
         try:
             with self._lock:
                 # What earlier questions left would save a step now and then, and change the last digit of the logits.
                 self._model.rewind(min(self._fixed, self._model.length))
+                if not self._constrained:
+                    answer = self._free_answer(question)
+                    return self._result(question, start, answer, filters=_filters(answer))
                 draft = self._draft(question)
-                if draft is not None and draft.doubt <= _OWN_READING_MARGIN:
-                    return self._result(question, start, draft.answer, filters=draft.filters, notes=draft.notes)
-                answer = self._constrained_answer(question) if self._constrained else self._free_answer(question)
-                if not answer.finished:
-                    raise PackagingError("the model did not end its answer")
-                filters = QueryFilters.parse(answer.text)
-                notes: tuple[str, ...] = ()
-                if self._constrained:
-                    filters, notes = self._grounded(question, filters)
-                    if draft is not None and self._log_probability(question, filters) < (
-                        draft.log_probability + _OWN_READING_MARGIN
-                    ):
-                        return self._result(question, start, draft.answer, filters=draft.filters, notes=draft.notes)
+                if draft is None or draft.doubt > _OWN_READING_MARGIN:
+                    bar = draft.bar if draft else -math.inf
+                    answer = self._constrained_answer(question, bar)
+                    if answer.log_probability >= bar:
+                        filters, notes = self._grounded(question, _filters(answer))
+                        if draft is None or self._log_probability(question, filters) >= bar:
+                            return self._result(question, start, answer, filters=filters, notes=notes)
         except (PackagingError, FilterError) as error:
-            return self._result(question, start, answer, error=str(error))
-        return self._result(question, start, answer, filters=filters, notes=notes)
+            if draft is None:
+                return self._result(question, start, answer, error=str(error))
+        assert draft is not None
+        return self._result(question, start, draft.answer, filters=draft.filters, notes=draft.notes)
 
     def parse_batch(self, questions: Sequence[str]) -> list[ParseResult]:
         """Parse many questions, in order."""
@@ -164,9 +170,8 @@ class GgufParser:
         if read is None or read.filters is None:
             return None
         chosen, best = self._read(question, read.filters)
-        probability = float(chosen.sum())
-        answer = _Answer(read.filters.canonical(), math.exp(probability), finished=True)
-        return _Draft(read.filters, read.notes, answer, probability, float((best - chosen).sum()))
+        answer = _Answer(read.filters.canonical(), float(chosen.sum()), finished=True)
+        return _Draft(read.filters, read.notes, answer, doubt=float((best - chosen).sum()))
 
     def _grounded(self, question: str, filters: QueryFilters) -> tuple[QueryFilters, tuple[str, ...]]:
         from fit_assets.parsing.ground import ground
@@ -176,11 +181,11 @@ class GgufParser:
 
     def _free_answer(self, question: str) -> _Answer:
         logits = self._model.evaluate(self._model.rewind_to(self._tokens(self._style.render(question))))
-        written, probability = b"", 1.0
+        written, probability = b"", 0.0
         tokens: list[int] = []
         while len(tokens) < MAX_TOKENS and not repeats_itself(tokens):
             token = int(np.argmax(logits))
-            probability *= _probability(logits, token)
+            probability += _log_chance(logits, token)
             if token == self._end or self._model.is_end(token):
                 return _Answer(_text(written), probability, finished=True)
             written += self._model.piece(token)
@@ -188,8 +193,8 @@ class GgufParser:
             logits = self._model.evaluate([token])
         return _Answer(_text(written), probability, finished=False)
 
-    def _constrained_answer(self, question: str) -> _Answer:
-        """Decode under the grammar; probability is that of the tokens that the model itself chose."""
+    def _constrained_answer(self, question: str, bar: float = -math.inf) -> _Answer:
+        """Decode under the grammar, at most until the answer is less likely than ``bar``."""
         from fit_assets.places import postcodes_in
 
         matcher = self._grammar.matcher()
@@ -200,8 +205,8 @@ class GgufParser:
         pending = self._model.rewind_to(prompt)
         done: list[int] = []
         written = b""
-        probability = 1.0
-        while len(done) < MAX_TOKENS:
+        probability = 0.0
+        while len(done) < MAX_TOKENS and probability >= bar:
             forced = matcher.compute_ff_tokens()
             if not forced and may_fill_patterns:
                 forced = self._pattern_tokens(question, prompt + done, written)
@@ -218,7 +223,7 @@ class GgufParser:
             logits = self._model.evaluate(pending)
             token = self._grammar.best(matcher, logits, self._closing if list_must_end else None)
             list_must_end = False
-            probability *= _probability(logits, token)
+            probability += _log_chance(logits, token)
             if token == self._end:
                 return _Answer(_text(written), probability, finished=True)
             matcher.consume_token(token)
@@ -317,7 +322,7 @@ class GgufParser:
             latency_ms=(time.perf_counter() - start) * 1000,
             text=answer.text if answer else "",
             error=error,
-            confidence=answer.probability if answer else None,
+            confidence=math.exp(answer.log_probability) if answer else None,
             notes=notes,
         )
 
@@ -360,6 +365,12 @@ def _text(written: bytes) -> str:
     return written.decode("utf-8", "replace").removeprefix(" ")
 
 
-def _probability(logits: NDArray[np.float32], token: int) -> float:
+def _filters(answer: _Answer) -> QueryFilters:
+    if not answer.finished:
+        raise PackagingError("the model did not end its answer")
+    return QueryFilters.parse(answer.text)
+
+
+def _log_chance(logits: NDArray[np.float32], token: int) -> float:
     highest = float(logits.max())
-    return math.exp(float(logits[token]) - highest) / float(np.exp(logits - highest).sum())
+    return float(logits[token]) - highest - math.log(float(np.exp(logits - highest).sum()))
