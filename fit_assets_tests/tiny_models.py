@@ -47,6 +47,7 @@ _LINES = [
     '{"capacity_min_kw":100,"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}',
     '{"fit_id":"1585","query_type":"fit_rate"}',
     '{"location":"Yorkshire","query_type":"comparison","technologies":["Wind","Photovoltaic"]}',
+    '"Wind" "Berkshire":["RG","SL"] 1500 kW 450-550 kW "Photovoltaic"',
 ]
 
 

@@ -21,8 +21,8 @@ from fit_assets.dataset.noise import NoiseConfig, add_noise
 from fit_assets.dataset.phrases import PhraseBook, choose, load_phrases, names_in
 from fit_assets.dataset.slots import Slot, merge
 from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
 from fit_assets.places import Gazetteer, load_gazetteer
-from fit_assets.training.prompt import MAX_QUESTION_CHARS, normalise_question
 
 # Examples of each category in the mission's 4,500; other sizes scale them.
 CATEGORIES: dict[str, int] = {

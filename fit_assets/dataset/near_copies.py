@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 
-from fit_assets.training.prompt import normalise_question
+from fit_assets.language.text import normalise_question
 
 # Two questions are near copies from this similarity on (0 to 100: indel ratio of their sorted words). Below it
 # two short questions differ in a word that carries meaning: "wind in devon", "hydro in devon".

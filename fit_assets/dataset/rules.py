@@ -16,8 +16,8 @@ from rapidfuzz.distance import OSA
 
 from fit_assets.dataset.examples import Example
 from fit_assets.filters import FILTER_KEYS, TECHNOLOGIES, FilterError, QueryFilters, canonical_text
+from fit_assets.language.text import normalise_question
 from fit_assets.places import load_gazetteer
-from fit_assets.training.prompt import normalise_question
 
 # Fixed by the mission, whatever the gazetteer says.
 FIXED_PATTERNS: Mapping[str, frozenset[str]] = {

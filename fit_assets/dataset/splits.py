@@ -17,7 +17,7 @@ from itertools import product
 from fit_assets.dataset.examples import Example
 from fit_assets.dataset.generator import OUT_OF_SCOPE
 from fit_assets.dataset.near_copies import is_near_copy, near_pairs
-from fit_assets.training.prompt import normalise_question
+from fit_assets.language.text import normalise_question
 
 __all__ = ["Leak", "SplitError", "Splits", "find_leaks", "find_shared_combinations", "is_near_copy", "split"]
 

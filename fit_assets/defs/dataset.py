@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP = "dataset"
 
 GENERATOR_CODE = source_digest("dataset", "places.py", "filters.py")
-SPLIT_CODE = source_digest("dataset/splits.py", "dataset/near_copies.py", "dataset/examples.py", "training/prompt.py")
+SPLIT_CODE = source_digest("dataset/splits.py", "dataset/near_copies.py", "dataset/examples.py", "language/text.py")
 FEEDBACK_CODE = source_digest("serving/feedback.py", "dataset/splits.py")
 
 SPLITS = {
@@ -162,7 +162,7 @@ def counts_by_category() -> dg.AssetCheckResult:
 @dg.asset_check(asset="training_examples", blocking=True)
 def no_duplicates() -> dg.AssetCheckResult:
     """No question stands twice."""
-    from fit_assets.training.prompt import normalise_question
+    from fit_assets.language.text import normalise_question
 
     found = Counter(normalise_question(example.q) for example in read_raw(layout.dataset("training_examples")))
     twice = [question for question, count in found.items() if count > 1]

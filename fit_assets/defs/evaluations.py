@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fit_assets.parsing.base import Parser
 
 EVALUATION_CODE = source_digest(
+    "language",
     "parsing",
     "filters.py",
     "places.py",

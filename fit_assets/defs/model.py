@@ -86,7 +86,7 @@ class LoraConfig(ArtifactConfig):
     group_name=GROUP,
     kinds={"pytorch", "huggingface", "mlflow"},
     owners=OWNERS,
-    code_version=source_digest("training/finetune.py", "training/prompt.py"),
+    code_version=source_digest("training/finetune.py", "training/prompt.py", "language"),
     pool="train",
 )
 def lora_adapter(

@@ -155,8 +155,8 @@ def more_questions(wanted: int, seed: int) -> list["Question"]:
     from fit_assets.dataset.generator import GeneratorConfig, generate
     from fit_assets.evaluation.evaluate import Question, load_questions
     from fit_assets.filters import QueryFilters
+    from fit_assets.language.text import normalise_question
     from fit_assets.places import fill_patterns
-    from fit_assets.training.prompt import normalise_question
 
     seen = {normalise_question(one.q) for name in ("train", "test") for one in load_questions(layout.dataset(name))}
 

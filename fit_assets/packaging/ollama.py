@@ -17,7 +17,7 @@ import httpx
 
 from fit_assets import settings
 from fit_assets.packaging.modelfile import ModelfileOptions, parameters
-from fit_assets.training.prompt import SYSTEM_PROMPT, ChatStyle, normalise_question
+from fit_assets.training.prompt import SYSTEM_PROMPT, ChatStyle, user_turn
 
 SMOKE_QUESTION = "wind sites over 100kw in berkshire"
 
@@ -324,7 +324,7 @@ def register_model(
         parameters=parameters(style, options),
         say=say,
     )
-    prompt = normalise_question(question)
+    prompt = user_turn(question)
     rendered = client.rendered(tag, prompt)
     if rendered is not None and rendered != style.render(question):
         raise OllamaRefused(f"{tag}: Ollama renders {rendered!r}, trained was {style.render(question)!r}")

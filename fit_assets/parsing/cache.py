@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fit_assets import settings
 from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.language.text import normalise_question
 from fit_assets.parsing.base import ParseResult
-from fit_assets.training.prompt import normalise_question
 
 if TYPE_CHECKING:
     from redis import Redis

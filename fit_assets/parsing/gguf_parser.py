@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fit_assets.filters import FilterError, QueryFilters, canonical_text
+from fit_assets.language.linking import MAX_LINKED_CHARS
+from fit_assets.language.text import MAX_QUESTION_CHARS
 from fit_assets.packaging import PackagingError
 from fit_assets.packaging.runtime import LlamaModel, style_of
 from fit_assets.parsing.base import ParseResult, contract_grammar, repeats_itself
-from fit_assets.training.prompt import MAX_QUESTION_CHARS
 
 if TYPE_CHECKING:
     from fit_assets.parsing.base import Parser
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 512
 
 # A character is at most four bytes, and a byte at most one token; the rest is for the turns' marks.
-_CONTEXT = 4 * MAX_QUESTION_CHARS + MAX_TOKENS + 64
+_CONTEXT = 4 * (MAX_QUESTION_CHARS + MAX_LINKED_CHARS) + MAX_TOKENS + 64
 
 # A token in a batch costs a third of a step (measured on one core), and England has 100 areas: the model sees the
 # first of them, as of a smaller place, and grounding fills in the rest.
@@ -180,7 +181,7 @@ class GgufParser:
         return grounded, tuple(notes)
 
     def _free_answer(self, question: str) -> _Answer:
-        logits = self._model.evaluate(self._model.rewind_to(self._tokens(self._style.render(question))))
+        logits = self._model.evaluate(self._model.rewind_to(self._tokens(self._rendered(question))))
         written, probability = b"", 0.0
         tokens: list[int] = []
         while len(tokens) < MAX_TOKENS and not repeats_itself(tokens):
@@ -201,7 +202,7 @@ class GgufParser:
         # A postcode in the question: then the model says which patterns are meant.
         may_fill_patterns = not postcodes_in(question)
         list_must_end = False
-        prompt = self._tokens(self._style.render(question))
+        prompt = self._tokens(self._rendered(question))
         pending = self._model.rewind_to(prompt)
         done: list[int] = []
         written = b""
@@ -251,8 +252,8 @@ class GgufParser:
         span = _PATTERNS.search(text.encode()) if follow else None
         given = span.span(1) if span else (0, 0)
 
-        prompt = self._tokens(self._style.render(question))
-        tokens = self._tokens(self._style.render(question) + text + self._style.end)
+        prompt = self._tokens(self._rendered(question))
+        tokens = self._tokens(self._rendered(question) + text + self._style.end)
         counted, closing = [], []
         begin = -1 if self._spaced else 0
         for index in range(len(prompt), len(tokens)):
@@ -278,6 +279,9 @@ class GgufParser:
         first = self._tokens(self._style.render("x") + "{}")[len(prompt)]
         return self._model.piece(first).startswith(b" ")
 
+    def _rendered(self, question: str) -> str:
+        return self._style.render(question, self._gazetteer)
+
     def _tokens(self, text: str) -> list[int]:
         return ([self._model.bos] if self._style.bos else []) + self._model.tokenize(text)
 
@@ -302,7 +306,7 @@ class GgufParser:
         if self._spaced:
             text = text.removeprefix(" ")
         # The tokens as training saw them; only where those written so far agree.
-        whole = self._tokens(self._style.render(question) + text)
+        whole = self._tokens(self._rendered(question) + text)
         return whole[len(so_far) :] if whole[: len(so_far)] == so_far else []
 
     def _result(

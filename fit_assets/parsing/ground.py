@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fit_assets.filters import FilterError, QueryFilters
-from fit_assets.parsing.numbers import Quantity, digits_of, number
-from fit_assets.parsing.reading import Reading, read
-from fit_assets.training.prompt import normalise_question
+from fit_assets.language.numbers import Quantity, digits_of, number
+from fit_assets.language.reading import Reading, read
+from fit_assets.language.text import normalise_question
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer

@@ -10,7 +10,7 @@ from fit_assets import settings
 from fit_assets.filters import FilterError, QueryFilters, json_schema
 from fit_assets.packaging.ollama import OllamaClient, OllamaError, OllamaRefused, Reply
 from fit_assets.parsing.base import ParseResult
-from fit_assets.training.prompt import normalise_question
+from fit_assets.training.prompt import user_turn
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
@@ -55,7 +55,7 @@ class OllamaParser:
 
     def _ask(self, question: str) -> Reply:
         try:
-            return self._client.generate(self.model, normalise_question(question), format=json_schema())
+            return self._client.generate(self.model, user_turn(question, self._gazetteer), format=json_schema())
         except OllamaRefused as error:
             if error.status != 404:
                 raise

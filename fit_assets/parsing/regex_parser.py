@@ -1,7 +1,7 @@
 """The rule parser: the contract's section "How words become values", written out as rules.
 
 It is the baseline that the model must beat and the fallback that answers in its place. A question is read once
-(:mod:`fit_assets.parsing.reading`); then each module of :mod:`fit_assets.parsing.rules` looks for its keys.
+(:mod:`fit_assets.language.reading`); then each module of :mod:`fit_assets.parsing.rules` looks for its keys.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fit_assets.filters import QueryFilters
+from fit_assets.language.reading import Reading, read
 from fit_assets.parsing.base import ParseResult
-from fit_assets.parsing.reading import Reading, read
 from fit_assets.parsing.rules import Filters, phrases
 from fit_assets.parsing.rules.business import intent, stated_time_left, worded_time_left
 from fit_assets.parsing.rules.capacity import capacity

@@ -16,9 +16,9 @@ from typing import Any
 
 from fit_assets import settings
 from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.language.text import normalise_question
 from fit_assets.places import fill_patterns
 from fit_assets.serving.jsonl import Line, append_line, read_lines, timestamp
-from fit_assets.training.prompt import normalise_question
 
 
 class FeedbackError(ValueError):

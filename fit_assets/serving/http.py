@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 
 from fit_assets import __version__, settings
 from fit_assets.filters import FilterError, QueryFilters, json_schema
+from fit_assets.language.text import MAX_QUESTION_CHARS
 from fit_assets.serving import charts
 from fit_assets.serving.feedback import FeedbackError
 from fit_assets.serving.jsonl import plain
 from fit_assets.serving.limits import Limits
 from fit_assets.serving.query_log import EXECUTION_ERROR, PARSE_ERROR
 from fit_assets.serving.service import Reply, Service
-from fit_assets.training.prompt import MAX_QUESTION_CHARS
 
 MAX_ROWS = 1_000
 GUARDED = frozenset({"/parse", "/ask", "/feedback", "/versions"})

@@ -14,7 +14,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from fit_assets import artifacts, settings
 from fit_assets.filters import QueryFilters
 from fit_assets.training.presets import Preset
-from fit_assets.training.prompt import messages
+from fit_assets.training.prompt import messages, user_turn
 
 
 class FineTuneError(RuntimeError):
@@ -139,7 +139,8 @@ def fine_tune(
     """
     config = config or FineTuneConfig.for_preset(preset)
     config.check()
-    _require_inputs(base_dir, [train_path, validation_path, extra_train_path], start_from)
+    files = [path for path in (train_path, validation_path, extra_train_path) if path is not None]
+    _require_inputs(base_dir, files, start_from)
     inputs = {
         "base": artifacts.digest_of(base_dir),
         "train": artifacts.digest_of(train_path),
@@ -149,6 +150,7 @@ def fine_tune(
         "config": dataclasses.asdict(config),
         "modules": list(preset.target_modules),
         "prompt": preset.chat_style.chat_template,
+        "turns": _turns(files),
     }
     if not force and (record := artifacts.finished(out_dir, inputs)):
         facts = record.facts
@@ -356,11 +358,33 @@ def bf16_is_fast() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _require_inputs(base_dir: Path, files: Sequence[Path | None], start_from: Path | None) -> None:
+def _turns(files: Sequence[Path]) -> str:
+    """Digest of what the model is told of every question: another gazetteer or reading makes another prompt."""
+    examples = [_example(path, number, line) for path in files for number, line in _lines(path)]
+    return artifacts.digest_of_value([user_turn(question) for question, _ in examples])
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    # Bytes, since a text's splitlines would also cut at characters that JSON allows within a question.
+    return enumerate(path.read_bytes().splitlines(), start=1)
+
+
+def _example(path: Path, number: int, line: bytes) -> tuple[str, str]:
+    """Question and answer of one line."""
+    try:
+        example = json.loads(line)
+        if not isinstance(example["q"], str):
+            raise TypeError("q must be a text")
+        return example["q"], QueryFilters.parse(example["gold"]).canonical()
+    except (ValueError, KeyError, TypeError) as error:
+        raise FineTuneError(f"{path}, line {number}: not an example with q and gold ({error})") from error
+
+
+def _require_inputs(base_dir: Path, files: Sequence[Path], start_from: Path | None) -> None:
     if not (base_dir / "config.json").is_file():
         raise FineTuneError(f"{base_dir}: no base model there; materialise base_model first")
     for file in files:
-        if file is not None and not file.is_file():
+        if not file.is_file():
             raise FineTuneError(f"{file}: no such file; materialise the splits first")
     if start_from is not None and not (start_from / "adapter_config.json").is_file():
         raise FineTuneError(f"{start_from}: no adapter there; name a folder that fine_tune made")
@@ -370,13 +394,8 @@ def _conversations(tokenizer: Any, paths: Sequence[Path], config: FineTuneConfig
     """Prompt/completion conversations with their length in tokens; refuses what would be cut."""
     rows: list[dict[str, Any]] = []
     for path in paths:
-        # Bytes, since a text's splitlines would also cut at characters that JSON allows within a question.
-        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-            try:
-                example = json.loads(line)
-                turns = messages(example["q"], QueryFilters.parse(example["gold"]).canonical())
-            except (ValueError, KeyError, TypeError) as error:
-                raise FineTuneError(f"{path}, line {number}: not an example with q and gold ({error})") from error
+        for number, line in _lines(path):
+            turns = messages(*_example(path, number, line))
             length = len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
             if length > config.max_length:
                 raise FineTuneError(

@@ -4,21 +4,21 @@ A prompt is short on purpose: the contract is in the weights, not in the text, a
 time in training and in every answer. So the system prompt is one word, and it opens the user's turn, as Mistral does
 it, since a turn of its own would be eight tokens more. What a user types is normalised first (lower case, plain
 spaces and quotes, no control tokens), so that the model never sees "WIND SITES" and "Wind sites" as two
-different things; code, not the model, restores the case of names.
+different things. On a line of its own follows what code has looked up in it (:mod:`fit_assets.language.linking`).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fit_assets.language.linking import linked_values
+from fit_assets.language.text import normalise_question
+
+if TYPE_CHECKING:
+    from fit_assets.places import Gazetteer
 
 SYSTEM_PROMPT = "Filter:"
-
-MAX_QUESTION_CHARS = 400
-
-_CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|\[/?INST\]|</?s>|<<?/?SYS>>?", re.IGNORECASE)
-_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " "})
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class ChatStyle:
     end: str
     bos: bool
 
-    def render(self, question: str) -> str:
+    def render(self, question: str, gazetteer: Gazetteer | None = None) -> str:
         """The text up to where the answer begins, without the BOS token."""
-        return f"{self.prefix} {normalise_question(question)}{self.before_answer}"
+        return f"{self.prefix} {user_turn(question, gazetteer)}{self.before_answer}"
 
     @property
     def prefix(self) -> str:
@@ -115,21 +115,20 @@ CHAT_STYLES: dict[str, ChatStyle] = {
 }
 
 
-def normalise_question(question: str) -> str:
-    """The question as the model sees it: NFKC, lower case, plain quotes and dashes, single spaces.
+def user_turn(question: str, gazetteer: Gazetteer | None = None) -> str:
+    """What the model is told of a question: its normalised text and, on a second line, what was looked up in it.
 
-    Control tokens of any chat format are taken out, so that a question cannot end its own turn; what is
-    longer than ``MAX_QUESTION_CHARS`` is cut.
+    ``gazetteer`` are the places (default: the project's).
     """
-    text = unicodedata.normalize("NFKC", question).translate(_PLAIN)
-    text = _CONTROL_TOKEN.sub(" ", text)
-    text = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(text.lower().split())[:MAX_QUESTION_CHARS].rstrip()
+    from fit_assets.places import load_gazetteer
+
+    values = linked_values(question, gazetteer or load_gazetteer())
+    return f"{normalise_question(question)}\n{values}" if values else normalise_question(question)
 
 
 def messages(question: str, answer: str | None = None) -> list[dict[str, str]]:
     """The conversation for a tokenizer's chat template; with ``answer``, a whole training example."""
-    turns = [{"role": "user", "content": normalise_question(question)}]
+    turns = [{"role": "user", "content": user_turn(question)}]
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 

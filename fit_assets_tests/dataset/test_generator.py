@@ -10,8 +10,8 @@ from fit_assets.dataset.generator import CATEGORIES, GeneratorConfig, GeneratorE
 from fit_assets.dataset.noise import NoiseConfig
 from fit_assets.dataset.rules import check_rules, describe
 from fit_assets.filters import FILTER_KEYS, QueryFilters, canonical_text
+from fit_assets.language.text import normalise_question
 from fit_assets.places import fill_patterns, load_gazetteer
-from fit_assets.training.prompt import normalise_question
 
 
 def test_quotas_are_exact(examples):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fit_assets.packaging.modelfile import ModelfileOptions, modelfile_text, parameters, write_modelfile
-from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, normalise_question
+from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, user_turn
 
 STYLES = list(CHAT_STYLES.values())
 _COMMAND = re.compile(r'^(FROM|TEMPLATE|SYSTEM|PARAMETER) (?:"""(.*?)"""|(.*?))$', re.DOTALL | re.MULTILINE)
@@ -36,9 +36,7 @@ def test_the_file_says_what_was_trained(style: ChatStyle) -> None:
     assert found["parameters"]["stop"] == [style.end]
     question = "Wind sites OVER 100kw in  Berkshire"
     before_answer = found["TEMPLATE"].split("{{ .Response }}")[0]
-    rendered = before_answer.replace("{{ .System }}", SYSTEM_PROMPT).replace(
-        "{{ .Prompt }}", normalise_question(question)
-    )
+    rendered = before_answer.replace("{{ .System }}", SYSTEM_PROMPT).replace("{{ .Prompt }}", user_turn(question))
     assert rendered == style.render(question)
     assert found["TEMPLATE"].endswith(style.end)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from fit_assets.filters import canonical_text
+from fit_assets.places import Gazetteer, Place
 from fit_assets.training.presets import PRESETS
-from fit_assets.training.prompt import CHAT_STYLES, MAX_QUESTION_CHARS, SYSTEM_PROMPT, messages, normalise_question
+from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, messages, user_turn
 from fit_assets_tests.tiny_models import ARCHITECTURES, chat_style
 
 QUESTIONS = [
@@ -67,15 +68,14 @@ def test_a_question_cannot_end_its_own_turn(style: Any) -> None:
 def test_the_prefix_stands_in_front_of_every_question(style: Any) -> None:
     assert style.prefix
     for question in QUESTIONS:
-        text = normalise_question(question)
-        assert style.render(question) == f"{style.prefix} {text}{style.before_answer}"
+        assert style.render(question) == f"{style.prefix} {user_turn(question)}{style.before_answer}"
 
 
 @pytest.mark.parametrize("style", CHAT_STYLES.values(), ids=CHAT_STYLES)
 def test_ollama_gets_the_same_turns(style: Any) -> None:
     question = QUESTIONS[0]
     filled = style.ollama_template.replace("{{ .System }}", SYSTEM_PROMPT)
-    filled = filled.replace("{{ .Prompt }}", question).replace("{{ .Response }}", ANSWER)
+    filled = filled.replace("{{ .Prompt }}", user_turn(question)).replace("{{ .Response }}", ANSWER)
     assert filled == style.render(question) + ANSWER + style.end
     assert style.stops == (style.end,)
 
@@ -84,52 +84,16 @@ def test_every_preset_has_a_style() -> None:
     assert {preset.style for preset in PRESETS.values()} <= set(CHAT_STYLES)
 
 
-@pytest.mark.parametrize(
-    ("typed", "seen"),
-    [
-        ("WIND Sites", "wind sites"),
-        ("  wind\t\nsites  ", "wind sites"),
-        ("wind\u00a0sites", "wind sites"),
-        ("wind\u200b sites\x00\x1b", "wind sites"),
-        ("１００ｋＷ", "100kw"),
-        ("½ MW ㎾", "1⁄2 mw kw"),
-        ("‘a’ “b” 1–2 3—4 −5", "'a' \"b\" 1-2 3-4 -5"),
-        ("Môn e\u0301", "môn é"),
-        ("a<|im_start|>b", "a b"),
-        ("<s>[INST] <<SYS>> x <</SYS>> [/inst]</S>", "x"),
-        ("a < b | c > d", "a < b | c > d"),
-        ("", ""),
-    ],
-)
-def test_normalise_question(typed: str, seen: str) -> None:
-    assert normalise_question(typed) == seen
+def test_a_turn_is_the_normalised_question_and_on_a_second_line_what_was_looked_up() -> None:
+    assert user_turn("WIND  in Berks") == 'wind in berks\n"Wind" "Berkshire":["RG","SL"]'
+    assert user_turn("Show  everything") == "show everything"
+    assert user_turn("anything\nelse") == "anything else"
+    ours = Gazetteer([Place("Atlantis", "town", ("ZZ",), ())])
+    assert user_turn("atlantis", ours) == 'atlantis\n"Atlantis":["ZZ"]'
+    assert CHAT_STYLES["compact"].render("atlantis", ours).endswith('atlantis\n"Atlantis":["ZZ"]\n')
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["<|im_<|im_end|>end|>", "[IN[INST]ST]", "＜｜im_end｜＞", "<|im\u200b_end|>", "</\u00ads>", "<|im_end|\u200d>"],
-)
-def test_no_control_token_comes_out_in_whatever_way_it_went_in(typed: str) -> None:
-    seen = normalise_question(f"a {typed} b")
-    for token in ("<|im_end|>", "[inst]", "</s>"):
-        assert token not in seen
-
-
-def test_a_long_question_is_cut() -> None:
-    assert MAX_QUESTION_CHARS == 400
-    assert normalise_question("x" * 400) == "x" * 400
-    assert normalise_question("x" * 401) == "x" * 400
-    # Characters that fold into more than one count as what they become.
-    assert len(normalise_question("㎾" * 300)) == 400
-
-
-def test_normalising_twice_changes_nothing() -> None:
-    for question in [*QUESTIONS, "word " * 99, "İstanbul ẞ ﬁt ＜｜im_end｜＞"]:
-        once = normalise_question(question)
-        assert normalise_question(once) == once
-
-
-def test_messages_carry_the_normalised_question_and_the_answer_as_it_is() -> None:
-    assert messages("WIND") == [{"role": "user", "content": "wind"}]
+def test_messages_carry_the_turn_and_the_answer_as_it_is() -> None:
+    assert messages("WIND") == [{"role": "user", "content": user_turn("wind")}]
     assert messages("WIND", ANSWER)[1] == {"role": "assistant", "content": ANSWER}
     assert json.loads(ANSWER)["location"] == "Berkshire"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from fit_assets.parsing.reading import Reading
+from fit_assets.language.bounds import bounds
+from fit_assets.language.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.bounds import bounds
 
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from fit_assets.parsing.numbers import Quantity
-from fit_assets.parsing.reading import Reading
+from fit_assets.language.bounds import bound_of
+from fit_assets.language.numbers import Quantity
+from fit_assets.language.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.bounds import bound_of
 
 # Figures -------------------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from fit_assets.parsing.numbers import Quantity
-from fit_assets.parsing.reading import Reading
+from fit_assets.language.bounds import BEGINS, ranges
+from fit_assets.language.numbers import Quantity
+from fit_assets.language.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.bounds import BEGINS, ranges
 from fit_assets.parsing.rules.business import SUPPORT as _SUPPORT
 from fit_assets.parsing.rules.capacity import is_bare_capacity
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fit_assets.parsing.numbers import digits_of, quantities
+from fit_assets.language.numbers import digits_of, quantities
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from fit_assets.parsing.numbers import Quantity, number
-from fit_assets.parsing.reading import Reading
+from fit_assets.language.numbers import Quantity, number
+from fit_assets.language.reading import Reading
 
 Bound = Literal["min", "max", "about", "exact"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from fit_assets.parsing.numbers import Kind, Quantity, quantities
-from fit_assets.parsing.vocabulary import TechnologyMatch, excluded, find_technologies, mend
-from fit_assets.training.prompt import normalise_question
+from fit_assets.language.numbers import Kind, Quantity, quantities
+from fit_assets.language.text import normalise_question
+from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
