@@ -54,7 +54,7 @@ def measure(
     questions: Callable[[], Sequence["Question"]],
     *,
     force: bool,
-    critical: Callable[[Any], "Parser"] = lambda parser: parser,
+    critical: Callable[[Any], "Parser"] | None = None,
 ) -> tuple[artifacts.Record, "Report", bool]:
     """Evaluate a parser, unless a report of the same inputs is there; record, report, and whether it was there.
 
@@ -72,7 +72,7 @@ def measure(
 
     def build(aside: Path) -> dict[str, float]:
         parser = make_parser()
-        report = evaluate_parser(parser, questions(), progress, critical=critical(parser))
+        report = evaluate_parser(parser, questions(), progress, critical=critical(parser) if critical else None)
         report.save(aside)
         return report.figures()
 
@@ -137,7 +137,7 @@ def evaluation(
     tracking: Tracking,
     *,
     force: bool,
-    critical: Callable[[Any], "Parser"] = lambda parser: parser,
+    critical: Callable[[Any], "Parser"] | None = None,
 ) -> dg.MaterializeResult[None]:
     """Measure a parser on the test split and tell about it."""
     record, report, reused = measure(

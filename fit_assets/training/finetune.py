@@ -43,7 +43,7 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 1.5
+    epochs: float = 1.25
     learning_rate: float = 1.5e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05

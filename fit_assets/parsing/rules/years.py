@@ -9,7 +9,7 @@ from fit_assets.language.bounds import BEGINS, ranges
 from fit_assets.language.numbers import Quantity
 from fit_assets.language.reading import Reading
 from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.business import SUPPORT as _SUPPORT
+from fit_assets.parsing.rules.business import SUPPORT
 from fit_assets.parsing.rules.capacity import is_bare_capacity
 
 _EXPIRY = phrases(
@@ -24,7 +24,7 @@ _EXPIRY = phrases(
     r"off[ -](?:fit|subsidy|tariff)",
     r"tariff beyond",
     r"tariffs? (?:is |are |will be )?(?:over|up|done|gone)",
-    rf"still on (?:the |their |its )?{_SUPPORT}",
+    rf"still on (?:the |their |its )?{SUPPORT}",
     r"(?:last|continu|stay|run)(?:s|e|es|ing)? (?:till|until|to|beyond|past|up to|at least)",
 )
 _COMMISSIONING = phrases(
