@@ -170,7 +170,8 @@ def test_overrides_go_over_the_presets_values_and_none_means_the_presets() -> No
 )
 def test_a_bad_line_is_named_with_its_file(room: Room, tmp_path: Path, line: str, message: str) -> None:
     bad = tmp_path / "bad.jsonl"
-    bad.write_text('{"q": "wind sites", "gold": {"technology": "Wind"}}\n' + line + "\n{}\n")
+    also_too_long = json.dumps({"q": "ж " * 151, "gold": {}})
+    bad.write_text('{"q": "wind sites", "gold": {"technology": "Wind"}}\n' + f"{line}\n{also_too_long}\n")
     for options in ({"lessons": bad}, {"extra_train_path": bad}):
         with pytest.raises(FineTuneError, match=rf"bad\.jsonl, {message}"):
             room.train(replace(SHORT, max_length=200), **options)
@@ -274,7 +275,8 @@ def test_the_big_presets_four_bit_loading_trains_too(tiny_hf_untaught: Callable[
 
 
 def test_halves_of_a_batch_learn_what_the_whole_one_does(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(SHORT, dropout=0.0, batch_size=3)
+    # Adam makes a whole step of the smallest rounding where a gradient is next to nothing.
+    config = replace(SHORT, dropout=0.0, batch_size=3, optimizer="sgd", learning_rate=0.1)
     monkeypatch.setenv("FIT_ASSETS_THREADS", "2")
     halved = room.train(config)
     learnt = weights(halved.adapter_dir)
