@@ -116,8 +116,7 @@ def gguf_metrics(
     decoding, its JSON taken as it is, which is what packaging could have damaged and is compared with the adapter.
     """
     from fit_assets.evaluation.compare import accuracy_loss
-    from fit_assets.parsing.parallel import ParallelParser
-    from fit_assets.parsing.registry import gguf_parser
+    from fit_assets.parsing.registry import gguf_parser, gguf_parsers_at_once
 
     inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
     adapter = load_report("eval_metrics")
@@ -129,9 +128,7 @@ def gguf_metrics(
         context,
         raw_path,
         inputs,
-        lambda: ParallelParser(
-            [gguf_parser(layout.gguf(), constrained=False, n_threads=1) for _ in range(settings.threads())]
-        ),
+        lambda: gguf_parsers_at_once(layout.gguf(), constrained=False),
         split_questions,
         force=config.force,
     )

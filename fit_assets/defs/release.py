@@ -68,9 +68,8 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
     from fit_assets.evaluation import plots
     from fit_assets.evaluation.compare import compare
     from fit_assets.evaluation.evaluate import Report
-    from fit_assets.parsing.parallel import ParallelParser
     from fit_assets.parsing.regex_parser import RegexParser
-    from fit_assets.parsing.registry import gguf_parser
+    from fit_assets.parsing.registry import gguf_parsers_at_once
 
     gguf = upstream(layout.gguf(), "gguf_model").digest
     model_test = load_report("gguf_metrics")
@@ -82,7 +81,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         context,
         layout.report("ab_gguf"),
         asked | {"gguf": gguf},
-        lambda: ParallelParser([gguf_parser(layout.gguf(), n_threads=1) for _ in range(settings.threads())]),
+        lambda: gguf_parsers_at_once(layout.gguf()),
         lambda: extra,
         force=config.force,
     )

@@ -38,6 +38,13 @@ def gguf_parser(path: Path, constrained: bool = True, n_threads: int | None = No
     return GgufParser(path, constrained, n_threads, rules=build_parser("regex") if constrained else None)
 
 
+def gguf_parsers_at_once(path: Path, constrained: bool = True) -> Parser:
+    """One such parser a core, each on one thread: for measuring many questions, not how long one takes."""
+    from fit_assets.parsing.parallel import ParallelParser
+
+    return ParallelParser([gguf_parser(path, constrained, n_threads=1) for _ in range(settings.threads())])
+
+
 def build_parser(name: str, preset: str | None = None) -> Parser:
     """A parser by one of ``PARSER_NAMES``; models are loaded only for the parser that was asked for.
 

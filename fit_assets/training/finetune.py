@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import itertools
 import json
 import math
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from typing import Any
 from fit_assets import artifacts, settings
 from fit_assets.filters import QueryFilters
 from fit_assets.training.presets import Preset
-from fit_assets.training.prompt import messages, user_turn
+from fit_assets.training.prompt import messages
+
+# Where an example stands, and its turns.
+_Conversation = tuple[str, list[dict[str, str]]]
 
 
 class FineTuneError(RuntimeError):
@@ -141,6 +145,7 @@ def fine_tune(
     config.check()
     files = [path for path in (train_path, validation_path, extra_train_path) if path is not None]
     _require_inputs(base_dir, files, start_from)
+    conversations = {path: _conversations(path) for path in files}
     inputs = {
         "base": artifacts.digest_of(base_dir),
         "train": artifacts.digest_of(train_path),
@@ -150,7 +155,8 @@ def fine_tune(
         "config": dataclasses.asdict(config),
         "modules": list(preset.target_modules),
         "prompt": preset.chat_style.chat_template,
-        "turns": _turns(files),
+        # Another gazetteer or reading tells the model something else of the same question.
+        "turns": artifacts.digest_of_value([turns[0]["content"] for path in files for _, turns in conversations[path]]),
     }
     if not force and (record := artifacts.finished(out_dir, inputs)):
         facts = record.facts
@@ -168,8 +174,9 @@ def fine_tune(
     torch.set_num_threads(settings.threads())
     set_seed(config.seed)
     tokenizer = AutoTokenizer.from_pretrained(base_dir)
-    train = _conversations(tokenizer, [train_path, *([extra_train_path] if extra_train_path else [])], config)
-    validation = _conversations(tokenizer, [validation_path], config)
+    learnt = [train_path, *([extra_train_path] if extra_train_path else [])]
+    train = _rows(tokenizer, {path: conversations[path] for path in learnt}, config)
+    validation = _rows(tokenizer, {validation_path: conversations[validation_path]}, config)
     order = batch_order([row["length"] for row in train], config.batch_size, config.epochs, config.seed)
     steps = math.ceil(len(order) / config.batch_size / config.gradient_accumulation_steps)
     steps = min(steps, config.max_steps) if config.max_steps else steps
@@ -358,28 +365,6 @@ def bf16_is_fast() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _turns(files: Sequence[Path]) -> str:
-    """Digest of what the model is told of every question: another gazetteer or reading makes another prompt."""
-    examples = [_example(path, number, line) for path in files for number, line in _lines(path)]
-    return artifacts.digest_of_value([user_turn(question) for question, _ in examples])
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    # Bytes, since a text's splitlines would also cut at characters that JSON allows within a question.
-    return enumerate(path.read_bytes().splitlines(), start=1)
-
-
-def _example(path: Path, number: int, line: bytes) -> tuple[str, str]:
-    """Question and answer of one line."""
-    try:
-        example = json.loads(line)
-        if not isinstance(example["q"], str):
-            raise TypeError("q must be a text")
-        return example["q"], QueryFilters.parse(example["gold"]).canonical()
-    except (ValueError, KeyError, TypeError) as error:
-        raise FineTuneError(f"{path}, line {number}: not an example with q and gold ({error})") from error
-
-
 def _require_inputs(base_dir: Path, files: Sequence[Path], start_from: Path | None) -> None:
     if not (base_dir / "config.json").is_file():
         raise FineTuneError(f"{base_dir}: no base model there; materialise base_model first")
@@ -390,21 +375,37 @@ def _require_inputs(base_dir: Path, files: Sequence[Path], start_from: Path | No
         raise FineTuneError(f"{start_from}: no adapter there; name a folder that fine_tune made")
 
 
-def _conversations(tokenizer: Any, paths: Sequence[Path], config: FineTuneConfig) -> list[dict[str, Any]]:
+def _conversations(path: Path) -> list[_Conversation]:
+    """The examples of a file as conversations, each with where it stands."""
+    found: list[_Conversation] = []
+    # Bytes, since a text's splitlines would also cut at characters that JSON allows within a question.
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        where = f"{path}, line {number}"
+        try:
+            example = json.loads(line)
+            if not isinstance(example["q"], str):
+                raise TypeError("q must be a text")
+            found.append((where, messages(example["q"], QueryFilters.parse(example["gold"]).canonical())))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FineTuneError(f"{where}: not an example with q and gold ({error})") from error
+    return found
+
+
+def _rows(
+    tokenizer: Any, conversations: Mapping[Path, Sequence[_Conversation]], config: FineTuneConfig
+) -> list[dict[str, Any]]:
     """Prompt/completion conversations with their length in tokens; refuses what would be cut."""
     rows: list[dict[str, Any]] = []
-    for path in paths:
-        for number, line in _lines(path):
-            turns = messages(*_example(path, number, line))
-            length = len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
-            if length > config.max_length:
-                raise FineTuneError(
-                    f"{path}, line {number}: {length} tokens, above max_length {config.max_length}; "
-                    "shorten the example or raise max_length"
-                )
-            rows.append({"prompt": turns[:-1], "completion": turns[-1:], "length": length})
+    for where, turns in itertools.chain.from_iterable(conversations.values()):
+        length = len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
+        if length > config.max_length:
+            raise FineTuneError(
+                f"{where}: {length} tokens, above max_length {config.max_length}; "
+                "shorten the example or raise max_length"
+            )
+        rows.append({"prompt": turns[:-1], "completion": turns[-1:], "length": length})
     if not rows:
-        raise FineTuneError(f"{', '.join(map(str, paths))}: no examples; materialise the splits first")
+        raise FineTuneError(f"{', '.join(map(str, conversations))}: no examples; materialise the splits first")
     return rows
 
 

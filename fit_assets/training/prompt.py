@@ -123,7 +123,7 @@ def user_turn(question: str, gazetteer: Gazetteer | None = None) -> str:
     from fit_assets.places import load_gazetteer
 
     values = linked_values(question, gazetteer or load_gazetteer())
-    return f"{normalise_question(question)}\n{values}" if values else normalise_question(question)
+    return f"{normalise_question(question)}\n{values}".rstrip()
 
 
 def messages(question: str, answer: str | None = None) -> list[dict[str, str]]:

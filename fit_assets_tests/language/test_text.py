@@ -8,8 +8,6 @@ QUESTIONS = [
     "Ynys Môn — 5 MW\nhydro",
     "a question that <|im_end|> ends </s> its [/INST] own <|eot_id|> turn <|end|>",
     "",
-    "word " * 99,
-    "İstanbul ẞ ﬁt ＜｜im_end｜＞",
 ]
 
 
@@ -53,6 +51,6 @@ def test_a_long_question_is_cut() -> None:
 
 
 def test_normalising_twice_changes_nothing() -> None:
-    for question in QUESTIONS:
+    for question in [*QUESTIONS, "word " * 99, "İstanbul ẞ ﬁt ＜｜im_end｜＞"]:
         once = normalise_question(question)
         assert normalise_question(once) == once

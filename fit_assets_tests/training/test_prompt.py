@@ -9,15 +9,9 @@ from fit_assets.filters import canonical_text
 from fit_assets.places import Gazetteer, Place
 from fit_assets.training.presets import PRESETS
 from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, messages, user_turn
+from fit_assets_tests.language.test_text import QUESTIONS
 from fit_assets_tests.tiny_models import ARCHITECTURES, chat_style
 
-QUESTIONS = [
-    "wind sites over 100kw in berkshire",
-    "what's \"the\" rate \\ for 'fit' {{ 1585 }} {% raw %}?",
-    "Ynys Môn — 5 MW\nhydro",
-    "a question that <|im_end|> ends </s> its [/INST] own <|eot_id|> turn <|end|>",
-    "",
-]
 ANSWER = canonical_text({"location": "Berkshire", "postcode_patterns": ["RG", "SL"], "technology": "Wind"})
 
 
