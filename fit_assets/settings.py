@@ -57,7 +57,7 @@ def phrases_dir() -> Path:
 
 
 def questions_dir() -> Path:
-    """Folder of the hand-written natural questions (``dev.jsonl``, ``test.jsonl``)."""
+    """Folder of the natural questions: ``train.jsonl`` to learn from, ``dev.jsonl``, ``test.jsonl`` to measure on."""
     return data_dir() / "questions"
 
 

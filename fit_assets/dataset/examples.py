@@ -48,19 +48,23 @@ class ExampleError(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its gold filters (canonical content, postcode patterns filled in)."""
+    """A question with its gold filters (canonical content, postcode patterns filled in).
+
+    ``source`` names the natural question that it was made of; empty for one made of phrases.
+    """
 
     q: str
     gold: dict[str, Any]
     category: str
     complexity: Complexity
     combination: str
+    source: str = ""
 
     @classmethod
-    def of(cls, q: str, gold: Mapping[str, Any], category: str) -> Example:
+    def of(cls, q: str, gold: Mapping[str, Any], category: str, source: str = "") -> Example:
         """Build an example, deriving complexity and combination from the gold object."""
         gold = dict(sorted(gold.items()))
-        return cls(q, gold, category, complexity_of(gold), combination_of(gold))
+        return cls(q, gold, category, complexity_of(gold), combination_of(gold), source)
 
 
 def complexity_of(gold: Mapping[str, Any]) -> Complexity:
@@ -104,7 +108,7 @@ def write_jsonl(path: Path, examples: Iterable[Example]) -> None:
 
 
 def read_jsonl(path: Path) -> list[Example]:
-    """Read examples; category, complexity and combination may be left out (feedback has only ``q`` and ``gold``).
+    """Read examples; all but ``q`` and ``gold`` may be left out, as in feedback.
 
     Raises:
         ExampleError: no such file, or a line that is no example.
@@ -128,5 +132,5 @@ def read_jsonl(path: Path) -> list[Example]:
                 f"{path}, line {number}: {type(error).__name__}: {error}; "
                 'each line must be {"q": "...", "gold": {...}} with gold by the contract'
             ) from error
-        examples.append(Example.of(question, gold, record.get("category", "feedback")))
+        examples.append(Example.of(question, gold, record.get("category", "feedback"), record.get("source", "")))
     return examples

@@ -1,7 +1,8 @@
 """The training examples: a meaning is drawn for each category, put into words, and roughened by noise.
 
 Each category draws its constraints close to uniformly over their combinations, not by how common they are:
-what is rare in the wild must be learnt too.
+what is rare in the wild must be learnt too. Beside these stand natural questions, as they were written and with other
+values (:mod:`fit_assets.dataset.natural`): what is common in the wild must be learnt in the words of the wild.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from fit_assets import settings
 from fit_assets.dataset import slots as say
 from fit_assets.dataset.compose import compose_in, compose_search, polite
 from fit_assets.dataset.examples import Example
+from fit_assets.dataset.natural import Seed, Variations, load_seeds
 from fit_assets.dataset.near_copies import NearCopyIndex
 from fit_assets.dataset.noise import NoiseConfig, add_noise
 from fit_assets.dataset.phrases import PhraseBook, choose, load_phrases, names_in
 from fit_assets.dataset.slots import Slot, merge
 from fit_assets.filters import FilterError, QueryFilters
 from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
-from fit_assets.places import Gazetteer, load_gazetteer
+from fit_assets.places import Gazetteer, Place, load_gazetteer
 
 # Examples of each category in the mission's 4,500; other sizes scale them.
 CATEGORIES: dict[str, int] = {
@@ -40,6 +43,9 @@ OUT_OF_SCOPE = "out_of_scope"
 DEFAULT_SIZE = sum(CATEGORIES.values())
 _OUT_OF_SCOPE_SHARE = 200 / DEFAULT_SIZE
 _ATTEMPTS = 200
+_ATTEMPTS_AT_A_VARIANT = 8
+# Natural questions have slips of their own.
+_NOISE_ON_NATURAL = 0.4
 # The contract fixes what these two stand for, and its critical cases name them.
 _MISSION_PLACES = ("Yorkshire", "Berkshire")
 _MISSION_PLACES_SHARE = 0.03
@@ -53,12 +59,18 @@ class GeneratorError(ValueError):
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 200 for each 4,500)."""
+    """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 200 for each 4,500).
+
+    ``natural`` is the share of each category, 0 to 1, that is made of natural questions; of each at most
+    ``max_variants`` examples, itself among them.
+    """
 
     seed: int = 17
     size: int = DEFAULT_SIZE
     out_of_scope: int | None = None
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+    natural: float = 0.5
+    max_variants: int = 4
 
 
 @dataclass(frozen=True)
@@ -83,18 +95,17 @@ class _Sources:
         return self.rng.random() < chance
 
     def place(self) -> Slot:
-        """A place; a known one is mostly one of those named least so far.
+        """A place; a known one is mostly one of those named least so far."""
+        return say.place(self.rng, self.book, self.gazetteer, one=self.known_place())
 
-        A model learns a place's postcode areas by heart: of places seen three times or more in training it knew 98 %,
-        of those seen less often a third (development questions, 135M parameters).
-        """
-        one = None
+    def known_place(self) -> Place:
+        """A place of the gazetteer, mostly one of those named least so far: every place is in training."""
         if self.maybe(_MISSION_PLACES_SHARE):
-            one = self.gazetteer.get(self.rng.choice(_MISSION_PLACES))
-        elif self.maybe(_RARE_PLACES):
+            return cast(Place, self.gazetteer.get(self.rng.choice(_MISSION_PLACES)))
+        if self.maybe(_RARE_PLACES):
             least = min(self.named[place.name] for place in self.gazetteer.places)
-            one = self.rng.choice([place for place in self.gazetteer.places if self.named[place.name] == least])
-        return say.place(self.rng, self.book, self.gazetteer, one=one)
+            return self.rng.choice([place for place in self.gazetteer.places if self.named[place.name] == least])
+        return say.known_place(self.rng, self.gazetteer)
 
 
 def quotas(size: int) -> dict[str, int]:
@@ -123,11 +134,39 @@ def generate(config: GeneratorConfig | None = None, measured: Iterable[str] = ()
     many = round(config.size * _OUT_OF_SCOPE_SHARE) if config.out_of_scope is None else config.out_of_scope
     seen = _Seen(measured)
     named: Counter[str] = Counter()
-    return [
-        _example(config, world, category, index, seen, named)
-        for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items()
-        for index in range(count)
-    ]
+    examples: list[Example] = []
+    for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items():
+        natural = _natural(config, world, category, round(config.natural * count), seen, named)
+        examples += natural
+        examples += [_example(config, world, category, index, seen, named) for index in range(count - len(natural))]
+    return examples
+
+
+def _natural(
+    config: GeneratorConfig, world: _World, category: str, count: int, seen: _Seen, named: Counter[str]
+) -> list[Example]:
+    """At most ``count`` examples of a category's natural questions: each as it stands, then each with other values."""
+    examples: list[Example] = []
+    rng = random.Random(f"{config.seed}:natural {category}")
+    seeds = [seed for seed in world.seeds if seed.category == category]
+    rng.shuffle(seeds)
+    source = _Sources(rng, world.book, world.gazetteer, named)
+    noise = replace(config.noise, scale=config.noise.scale * _NOISE_ON_NATURAL)
+    for turn in range(config.max_variants):
+        for seed in seeds:
+            if len(examples) == count:
+                return examples
+            for _ in range(_ATTEMPTS_AT_A_VARIANT if turn else 1):
+                meaning = world.as_written(seed) if turn == 0 else world.varied(seed, source)
+                if meaning is None:
+                    continue
+                question = meaning.question if turn == 0 else _noisy(world, meaning, rng, noise)
+                example = Example.of(question, meaning.gold, category, seed.name)
+                if seen.take(example):
+                    _count_place(named, meaning.gold)
+                    examples.append(example)
+                    break
+    return examples
 
 
 class _Seen:
@@ -158,13 +197,26 @@ class _Seen:
 
 
 class _World:
-    """The phrases, the places, and every word that stands in either."""
+    """The phrases, the natural questions, the places, and every word that stands in phrases or places."""
 
     def __init__(self, book: PhraseBook, gazetteer: Gazetteer) -> None:
         self.book = book
         self.gazetteer = gazetteer
+        self.seeds = load_seeds(settings.questions_dir() / "train.jsonl", gazetteer)
+        self._variations = Variations(book, gazetteer)
         names = (name for place in gazetteer.places for name in (place.name, *place.aliases))
         self.words = book.words() | {word.lower() for name in names for word in name.split()}
+
+    def as_written(self, seed: Seed) -> Meaning:
+        return Meaning(seed.gold, seed.q)
+
+    def varied(self, seed: Seed, source: _Sources) -> Meaning | None:
+        """The natural question with other values; names in it are left alone by noise."""
+        if (varied := self._variations.vary(seed, source.rng, source.known_place)) is None:
+            return None
+        question, gold = varied
+        unknown = [name for name in (gold.get("location"), *gold.get("locations", ())) if name]
+        return Meaning(gold, question, tuple(unknown))
 
     def keeps_places(self, meaning: Meaning, text: str) -> bool:
         """Whether a misspelt question names no place that the question as meant does not name."""
@@ -181,20 +233,28 @@ def _example(
         meaning = _DRAWERS[category](source)
         if meaning is None:
             continue
-        question = add_noise(
-            meaning.question,
-            rng,
-            config.noise,
-            protected=meaning.protected,
-            known_words=world.words,
-            keeps_meaning=partial(world.keeps_places, meaning),
-        )
+        question = _noisy(world, meaning, rng, config.noise)
         example = Example.of(question, meaning.gold, category)
         if 2 <= len(normalise_question(question)) < MAX_QUESTION_CHARS and seen.take(example):
-            if "postcode_patterns" in meaning.gold and "location" in meaning.gold:
-                named[meaning.gold["location"]] += 1
+            _count_place(named, meaning.gold)
             return example
     raise GeneratorError(f"{category}: no new question in {_ATTEMPTS} attempts; add phrases or ask for a smaller size")
+
+
+def _noisy(world: _World, meaning: Meaning, rng: random.Random, noise: NoiseConfig) -> str:
+    return add_noise(
+        meaning.question,
+        rng,
+        noise,
+        protected=meaning.protected,
+        known_words=world.words,
+        keeps_meaning=partial(world.keeps_places, meaning),
+    )
+
+
+def _count_place(named: Counter[str], gold: Mapping[str, Any]) -> None:
+    if "postcode_patterns" in gold and "location" in gold:
+        named[gold["location"]] += 1
 
 
 # --- meanings, one function for each category -------------------------------------------------------------------

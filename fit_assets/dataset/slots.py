@@ -144,10 +144,15 @@ def size(rng: random.Random, book: PhraseBook, kind: str | None = None) -> Slot:
     return Slot("size", gold, book.forms("size", kind), kind=kind)
 
 
+def usual_kw(rng: random.Random) -> int:
+    """A capacity that people ask for, in kW."""
+    return rng.choice(_USUAL_KW)
+
+
 def _some_kw(rng: random.Random, whole: bool = False) -> float:
     roll = rng.random()
     if roll < 0.6 or whole:
-        return rng.choice(_USUAL_KW)
+        return usual_kw(rng)
     if roll < 0.66:
         return rng.choice((1.5, 2.5, 3.68, 3.9, 4.5, 7.5, 9.9, 12.5, 22.5, 49.5, 49.9, 99.5, 99.9, 149.5, 249.9))
     if roll < 0.75:
@@ -198,7 +203,7 @@ def place(
         gold = {"location": title_case(written)}
         return Slot("place", gold, forms, _names(written), kind, protected=(written,))
     one = one or known_place(rng, gazetteer)
-    written = _written(rng, gazetteer, one)
+    written = written_name(rng, gazetteer, one)
     values = _names(_with_article(rng, book, written), written)
     return Slot("place", _located(one), forms, values, kind, protected=() if len(written) > 5 else (written,))
 
@@ -212,7 +217,7 @@ def places(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer, number: i
             name = title_case(text)
         else:
             one = known_place(rng, gazetteer)
-            text = _written(rng, gazetteer, one)
+            text = written_name(rng, gazetteer, one)
             name, text = one.name, _with_article(rng, book, text)
         if name not in [known for known, _ in chosen]:
             chosen.append((name, text))
@@ -277,7 +282,7 @@ def _place_weights(gazetteer: Gazetteer) -> list[float]:
     return cumulative
 
 
-def _written(rng: random.Random, gazetteer: Gazetteer, one: Place) -> str:
+def written_name(rng: random.Random, gazetteer: Gazetteer, one: Place) -> str:
     """The canonical name or an alias, without an article of its own where it is known without."""
     aliases = [alias for alias in one.aliases if len(alias) > 2]
     text = rng.choice(aliases) if aliases and rng.random() < 0.35 else one.name
@@ -285,9 +290,13 @@ def _written(rng: random.Random, gazetteer: Gazetteer, one: Place) -> str:
     return bare if gazetteer.get(bare) is one else text
 
 
+def takes_article(book: PhraseBook, name: str) -> bool:
+    """Whether people put "the" before a place's name."""
+    return name.lower() in {phrase.text.lower() for phrase in book.lines("place", "takes the")}
+
+
 def _with_article(rng: random.Random, book: PhraseBook, written: str) -> str:
-    takes = {phrase.text.lower() for phrase in book.lines("place", "takes the")}
-    return f"the {written}" if written.lower() in takes and rng.random() < 0.75 else written
+    return f"the {written}" if takes_article(book, written) and rng.random() < 0.75 else written
 
 
 def _names(text: str, bare: str | None = None) -> dict[str, Sequence[str]]:
@@ -300,12 +309,13 @@ def _located(one: Place) -> Gold:
 
 
 @lru_cache(maxsize=4)
-def _areas(gazetteer: Gazetteer) -> list[str]:
+def postcode_areas(gazetteer: Gazetteer) -> list[str]:
     """All postcode areas that the gazetteer names."""
     return sorted({pattern for one in gazetteer.places for pattern in one.patterns if pattern.isalpha()})
 
 
-def _outward(rng: random.Random, area: str) -> str:
+def outward_code(rng: random.Random, area: str) -> str:
+    """An outward code of an area, by its shape; it need not exist."""
     if area in ("EC", "WC"):
         return (
             f"{area}{rng.randrange(1, 5)}{rng.choice('AN')}"
@@ -320,9 +330,9 @@ def _inward(rng: random.Random) -> str:
 
 
 def _postcode(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer) -> Slot:
-    areas = _areas(gazetteer)
+    areas = postcode_areas(gazetteer)
     area = rng.choice(areas)
-    outward = _outward(rng, area)
+    outward = outward_code(rng, area)
     kind = rng.choices(("area", "outward", "full", "postcodes"), (35, 40, 15, 10))[0]
     patterns, text = [outward], outward
     if kind == "area":
@@ -330,7 +340,7 @@ def _postcode(rng: random.Random, book: PhraseBook, gazetteer: Gazetteer) -> Slo
     elif kind == "full":
         text = outward + rng.choice((" ", " ", " ", "")) + _inward(rng)
     elif kind == "postcodes":
-        first, second = (outward, _outward(rng, area)) if rng.random() < 0.5 else (area, rng.choice(areas))
+        first, second = (outward, outward_code(rng, area)) if rng.random() < 0.5 else (area, rng.choice(areas))
         patterns = list(dict.fromkeys((first, second)))
         text = rng.choice((" and ", " or ", ", ", "/", " & ")).join(patterns)
     text = text.lower() if rng.random() < 0.35 else text
@@ -342,13 +352,13 @@ def _place_with_postcode(rng: random.Random, book: PhraseBook, gazetteer: Gazett
     if rng.random() < 0.5:
         written = name = unknown_place(rng, book, gazetteer)
         name = title_case(name)
-        area = rng.choice(_areas(gazetteer))
+        area = rng.choice(postcode_areas(gazetteer))
     else:
         towns = [one for one in gazetteer.places if len(one.patterns) <= 3]
         one = rng.choice(towns)
-        name, written = one.name, _written(rng, gazetteer, one)
+        name, written = one.name, written_name(rng, gazetteer, one)
         area = re.sub(r"[^A-Z].*", "", rng.choice(one.patterns))
-    outward = area if rng.random() < 0.2 else _outward(rng, area)
+    outward = area if rng.random() < 0.2 else outward_code(rng, area)
     values = _names(written) | {"code": (outward, outward.lower())}
     values |= dict.fromkeys(("the", "name"), (f"{written} {outward}", f"{written}, {outward}"))
     gold = {"location": name, "postcode_patterns": [outward]}

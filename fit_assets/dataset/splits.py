@@ -2,7 +2,8 @@
 
 The test split takes whole *combinations* (the shape of a gold object without its numbers, years and ids), so
 that training and validation never see them. Questions that are near copies of each other stay on one side:
-they are tied together first, and only whole bundles are dealt out, so no repair is needed afterwards.
+they are tied together first, and only whole bundles are dealt out, so no repair is needed afterwards. So do a natural
+question and its variants.
 Out-of-scope questions have one combination in common; they are split by the same tenths on top.
 """
 
@@ -63,19 +64,20 @@ def split(examples: Sequence[Example], seed: int = 17) -> Splits:
     rng = random.Random(f"{seed}:split")
     pairs = near_pairs([example.q for example in examples])
     combinations = [None if example.category == OUT_OF_SCOPE else example.combination for example in examples]
+    sources = [example.source or None for example in examples]
     everything = list(range(len(examples)))
 
     places = [example.gold.get("location") if "postcode_patterns" in example.gold else None for example in examples]
     left = Counter(filter(None, places))
     labels: list[Hashable] = [example.category for example in examples]
     wanted = _shares(labels, examples, TEST_SHARE)
-    test = _deal(_bundles(everything, pairs, combinations), labels, wanted, places, left, rng, "test")
+    test = _deal(_bundles(everything, pairs, combinations, sources), labels, wanted, places, left, rng, "test")
 
     # A near copy of a test question is in test as well: what is left is tied only among itself.
     rest = [index for index in everything if index not in test]
     labels = [(example.complexity, example.category) for example in examples]
     wanted = _shares([labels[index] for index in rest], examples, VALIDATION_SHARE)
-    validation = _deal(_bundles(rest, pairs, [None] * len(examples)), labels, wanted, places, left, rng, "validation")
+    validation = _deal(_bundles(rest, pairs, sources), labels, wanted, places, left, rng, "validation")
 
     def gather(chosen: Iterable[int]) -> list[Example]:
         part = [examples[index] for index in chosen]
@@ -177,9 +179,9 @@ def _largest_remainder(counts: Mapping[Hashable, int], total: int) -> dict[Hasha
 
 
 def _bundles(
-    indices: Sequence[int], pairs: Iterable[tuple[int, int, float]], tied: Sequence[str | None]
+    indices: Sequence[int], pairs: Iterable[tuple[int, int, float]], *tied: Sequence[str | None]
 ) -> list[list[int]]:
-    """Indices that must stay together: chains of near copies, and those with the same ``tied`` value."""
+    """Indices that must stay together: chains of near copies, and those with the same value in one of ``tied``."""
     parents = {index: index for index in indices}
 
     def root(index: int) -> int:
@@ -188,10 +190,11 @@ def _bundles(
             index = parents[index]
         return index
 
-    first_with: dict[str, int] = {}
-    for index in indices:
-        if (value := tied[index]) is not None:
-            parents[root(index)] = root(first_with.setdefault(value, index))
+    for values in tied:
+        first_with: dict[str, int] = {}
+        for index in indices:
+            if (value := values[index]) is not None:
+                parents[root(index)] = root(first_with.setdefault(value, index))
     for one, other, _ in pairs:
         if one in parents and other in parents:
             parents[root(one)] = root(other)

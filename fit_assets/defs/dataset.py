@@ -69,6 +69,7 @@ class ExamplesConfig(ArtifactConfig):
     )
     out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 200 for 4,500.")
     noise: float = Field(default=1.0, description="Factor on all typing noise: 0 for none, 1 as people type.")
+    natural: float = Field(default=0.5, description="Share made of natural questions and their variants, 0 to 1.")
 
 
 @dg.asset(
@@ -89,6 +90,7 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
         "config": config.model_dump(exclude={"force"}),
         "phrases": artifacts.digest_of(settings.phrases_dir()),
         "places": place_digest(),
+        "natural": artifacts.digest_of(settings.questions_dir() / "train.jsonl"),
         "measured": artifacts.digest_of_value(natural_questions()),
         "code": GENERATOR_CODE,
     }
@@ -96,7 +98,11 @@ def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig)
     def build(aside: Path) -> None:
         noise = NoiseConfig(scale=config.noise)
         write_jsonl(
-            aside, generate(GeneratorConfig(config.seed, config.size, config.out_of_scope, noise), natural_questions())
+            aside,
+            generate(
+                GeneratorConfig(config.seed, config.size, config.out_of_scope, noise, config.natural),
+                natural_questions(),
+            ),
         )
 
     record, reused = make_or_reuse(target, inputs, build, force=config.force)
@@ -379,8 +385,8 @@ def measured_questions() -> list[str]:
 
 
 def natural_questions() -> list[str]:
-    """The hand-written questions, which are only measured on."""
-    return [example.q for path in sorted(settings.questions_dir().glob("*.jsonl")) for example in read_raw(path)]
+    """The natural questions that are only measured on."""
+    return [example.q for half in ("dev", "test") for example in read_raw(settings.questions_dir() / f"{half}.jsonl")]
 
 
 def splits_subject() -> str:

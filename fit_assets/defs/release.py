@@ -160,7 +160,7 @@ def enough_questions() -> dg.AssetCheckResult:
 
 
 def more_questions(wanted: int, seed: int) -> list["Question"]:
-    """Questions beside the test split: natural ones, the validation split, then fresh ones of another seed.
+    """Questions beside the test split: natural ones, the validation split, then fresh ones of phrases and another seed.
 
     None of them is in the training split.
     """
@@ -177,7 +177,7 @@ def more_questions(wanted: int, seed: int) -> list["Question"]:
         if natural.is_file():
             yield from load_questions(natural)
         yield from load_questions(layout.dataset("validation"))
-        for example in generate(GeneratorConfig(seed=seed)):
+        for example in generate(GeneratorConfig(seed=seed, natural=0.0)):
             yield Question(
                 example.q, fill_patterns(QueryFilters.parse(example.gold)), example.category, example.complexity
             )

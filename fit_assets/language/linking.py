@@ -1,72 +1,68 @@
-"""Value linking: what code can look up in a question is told to the model with the question.
+"""Value linking: what code can look up or compute in a question is told to the model with the question.
 
-A name becomes its canonical form with its postcode patterns, a number in words or in another unit becomes kW or years:
-the model copies values and decides what they mean, it does not remember or calculate them. In work on questions to
-databases this is called value linking (Lin, Socher, Xiong, "Bridging Textual and Tabular Data", 2020).
+A name becomes its canonical form with its postcode patterns; a number with its unit and the words beside it becomes a
+bound in kW, in years or on a calendar year ("after 2015" is 2016 and later). Code writes these values as the answer
+would; the model decides which of them hold, and what is asked of the installations: it copies values, it does not
+remember or calculate them. In work on questions to databases this is called value linking (Lin, Socher, Xiong,
+"Bridging Textual and Tabular Data", 2020).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fit_assets.language.bounds import bound_of
-from fit_assets.language.numbers import Quantity, digits_of, number
-from fit_assets.language.reading import Named, Reading, read
+from fit_assets.filters import canonical_text
+from fit_assets.language.numbers import Quantity, digits_of
+from fit_assets.language.reading import Reading, read
+from fit_assets.language.rules.business import stated_time_left
+from fit_assets.language.rules.capacity import capacity
+from fit_assets.language.rules.places import place
+from fit_assets.language.rules.technologies import technology
+from fit_assets.language.rules.years import years
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
 
-# What is linked takes no more of the prompt than a question may.
-MAX_LINKED_CHARS = 400
-
-# Of England's 100 areas the model knows by heart that they are meant; those of a region are at most 22.
-_MOST_PATTERNS = 24
-
-_UNITS = {"kw": " kW", "years": " years"}
+# England's 100 postcode areas, the longest list there is, and some more.
+MAX_LINKED_CHARS = 800
 
 
 @lru_cache(maxsize=1024)
 def linked_values(question: str, gazetteer: Gazetteer) -> str:
-    """What the question names, in its order, as the answer would write it; at most ``MAX_LINKED_CHARS``.
+    """The values that a question states, as the answer would write them; at most ``MAX_LINKED_CHARS``.
 
-    ``"Wind" "Berkshire":["RG","SL"] 1500 kW`` for "wind in berks of 1.5MW or more"; a number is there only where its
-    digits are not in the question, with 10 % to either side where the question says "about". What the question rules
-    out is left out; ``abroad`` says that a place outside Great Britain is named. Never fails, whatever the text.
+    ``{"capacity_min_kw":1500,"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}`` for "wind in
+    berks of 1.5MW or more". What the question rules out is left out. Behind it stand other numbers that the question
+    has in words ("top ten": 10), and ``abroad`` where it names a place outside Great Britain. Never fails, whatever the
+    text.
     """
     asked = read(question, gazetteer)
-    found = [(match.start, json.dumps(match.technology)) for match in asked.technologies]
-    found += [(place.start, _place(place)) for place in asked.places]
-    found += [(code.start, json.dumps([code.name])) for code in asked.codes]
-    found += [(quantity.start, text) for quantity in asked.numbers if (text := _number(asked, quantity))]
-    values = dict.fromkeys(text for _, text in sorted(found))
-    return " ".join(_as_many_as_fit([*(["abroad"] if asked.outside_great_britain else []), *values]))
+    linked = [_object(_values(asked)), *_other_numbers(asked), *(["abroad"] if asked.outside_great_britain else [])]
+    return " ".join(text for text in linked if text)
 
 
-def _place(place: Named) -> str:
-    if not place.patterns:
-        return json.dumps(place.name, ensure_ascii=False)
-    patterns = place.patterns if len(place.patterns) <= _MOST_PATTERNS else ("…",)
-    return f"{json.dumps(place.name)}:{json.dumps(patterns, separators=(',', ':'), ensure_ascii=False)}"
+def _values(asked: Reading) -> dict[str, Any]:
+    identifiers = [digits_of(asked.written(number)) for number in asked.of_kind("fit_id")]
+    values = technology(asked) | place(asked) | capacity(asked) | years(asked, is_rate=False) | stated_time_left(asked)
+    if identifiers:
+        values["fit_id"] = identifiers[0]
+    return values
 
 
-def _number(asked: Reading, quantity: Quantity) -> str:
-    """The number as the answer writes it; empty where the question has it so."""
-    unit = _UNITS.get(quantity.kind, "")
-    if quantity.kind != "year" and quantity.kind != "fit_id" and bound_of(asked, quantity) == "about":
-        return f"{number(quantity.value * 0.9)}-{number(quantity.value * 1.1)}{unit}"
-    written = asked.written(quantity)
-    value = digits_of(written) if quantity.kind == "fit_id" else str(quantity.value)
-    return "" if re.search(rf"(?<![\d.,]){re.escape(value)}(?![\d.,]*\d)", written) else f"{value}{unit}"
+def _object(values: dict[str, Any]) -> str:
+    """The values as one object; of too many, as many as fit."""
+    while len(text := canonical_text(values)) > MAX_LINKED_CHARS:
+        values.popitem()
+    return text if values else ""
 
 
-def _as_many_as_fit(values: list[str]) -> Iterator[str]:
-    left = MAX_LINKED_CHARS
-    for value in values:
-        left -= len(value) + 1
-        if left < -1:
-            return
-        yield value
+def _other_numbers(asked: Reading) -> list[str]:
+    """Plain numbers that the question writes in words."""
+    numbers = dict.fromkeys(str(number.value) for number in asked.of_kind("number") if not _in_digits(asked, number))
+    return list(numbers)[:5]
+
+
+def _in_digits(asked: Reading, number: Quantity) -> bool:
+    return re.search(rf"(?<![\d.,]){re.escape(str(number.value))}(?![\d.,]*\d)", asked.written(number)) is not None

@@ -1,7 +1,7 @@
 """The rule parser: the contract's section "How words become values", written out as rules.
 
 It is the baseline that the model must beat and the fallback that answers in its place. A question is read once
-(:mod:`fit_assets.language.reading`); then each module of :mod:`fit_assets.parsing.rules` looks for its keys.
+(:mod:`fit_assets.language.reading`); then each module of :mod:`fit_assets.language.rules` looks for its keys.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from fit_assets.filters import QueryFilters
 from fit_assets.language.reading import Reading, read
+from fit_assets.language.rules import Filters, phrases
+from fit_assets.language.rules.business import intent, stated_time_left, worded_time_left
+from fit_assets.language.rules.capacity import capacity
+from fit_assets.language.rules.figures import aggregation, comparison, rank
+from fit_assets.language.rules.installation import fit_id, fit_rate, shown
+from fit_assets.language.rules.places import place
+from fit_assets.language.rules.scope import is_out_of_scope
+from fit_assets.language.rules.technologies import technology
+from fit_assets.language.rules.years import years
 from fit_assets.parsing.base import ParseResult
-from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.business import intent, stated_time_left, worded_time_left
-from fit_assets.parsing.rules.capacity import capacity
-from fit_assets.parsing.rules.figures import aggregation, comparison, rank
-from fit_assets.parsing.rules.installation import fit_id, fit_rate, shown
-from fit_assets.parsing.rules.places import place
-from fit_assets.parsing.rules.scope import is_out_of_scope
-from fit_assets.parsing.rules.years import years
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
@@ -80,7 +81,7 @@ def _one_installation(asked: Reading) -> Filters:
 
 
 def _search(asked: Reading) -> Filters:
-    filters = _technology(asked) | place(asked) | capacity(asked) | shown(asked)
+    filters = technology(asked) | place(asked) | capacity(asked) | shown(asked)
     if rate := fit_rate(asked):
         if not asked.has(_REVENUE_ITSELF):
             filters.pop("include_revenue", None)  # "what tariff do they earn"
@@ -94,13 +95,6 @@ def _search(asked: Reading) -> Filters:
         filters.pop("include_revenue", None)
     filters |= years(asked, is_rate=False) | comparison(asked, "locations" in filters)
     return filters | _business(asked, filters)
-
-
-def _technology(asked: Reading) -> Filters:
-    named = list(dict.fromkeys(match.technology for match in asked.technologies))
-    if len(named) > 1:
-        return {"technologies": named}
-    return {"technology": named[0]} if named else {}
 
 
 def _business(asked: Reading, filters: Filters) -> Filters:

@@ -9,25 +9,31 @@ from fit_assets.places import Gazetteer, Place, load_gazetteer
 @pytest.mark.parametrize(
     ("question", "values"),
     [
-        ("wind sites over 100kw in berkshire", '"Wind" "Berkshire":["RG","SL"]'),
-        ("berks wind of 1.5MW or more", '"Berkshire":["RG","SL"] "Wind" 1500 kW'),
-        ("water turbines, half a meg", '"Hydro" 500 kW'),
-        ("between 0.5 and 1,5 MW of pv", '500 kW 1500 kW "Photovoltaic"'),
-        ("solar around 500kW", '"Photovoltaic" 450-550 kW'),
-        ("solar of 2,000 kW", '"Photovoltaic" 2000 kW'),
-        ("ad with 18 months left", '"Anaerobic digestion" 1.5 years'),
-        ("about 8 years left", "7.2-8.8 years"),
-        ("built in twenty twelve", "2012"),
-        ("about 2012", ""),
-        ("top ten chp", '10 "Micro CHP"'),
-        ("fit id one five eight five", "1585"),
-        ("fit 4004", ""),
-        ("what is at RG17 0AB", '["RG17"]'),
-        ("hydro not in wales", '"Hydro"'),
-        ("wind or turbines", '"Wind"'),
-        ("solar in france", 'abroad "Photovoltaic"'),
-        ("solar in england", '"Photovoltaic" "England":["…"]'),
-        ("solar in llanrhaeadr", '"Photovoltaic"'),
+        (
+            "wind sites over 100kw in berkshire",
+            '{"capacity_min_kw":100,"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}',
+        ),
+        ("berks, 1.5MW or more", '{"capacity_min_kw":1500,"location":"Berkshire","postcode_patterns":["RG","SL"]}'),
+        ("water turbines, half a meg", '{"capacity_max_kw":500,"capacity_min_kw":500,"technology":"Hydro"}'),
+        (
+            "between 0.5 and 1,5 MW of pv",
+            '{"capacity_max_kw":1500,"capacity_min_kw":500,"technology":"Photovoltaic"}',
+        ),
+        ("around 500kW", '{"capacity_max_kw":550,"capacity_min_kw":450}'),
+        ("large wind", '{"capacity_min_kw":500,"technology":"Wind"}'),
+        ("ad with 18 months left", '{"fit_remaining_max_years":1.5,"technology":"Anaerobic digestion"}'),
+        ("built after twenty twelve", '{"commissioned_year_min":2013}'),
+        ("expiring before 2031", '{"fit_expiry_year_max":2030}'),
+        ("top ten chp", '{"technology":"Micro CHP"} 10'),
+        ("top 10 chp", '{"technology":"Micro CHP"}'),
+        ("fit id one five eight five", '{"fit_id":"1585"}'),
+        ("fit 4004", '{"fit_id":"4004"}'),
+        ("what is at RG17 0AB", '{"postcode_patterns":["RG17"]}'),
+        ("hydro not in wales", '{"technology":"Hydro"}'),
+        ("wind or turbines", '{"technology":"Wind"}'),
+        ("wind or hydro", '{"technologies":["Wind","Hydro"]}'),
+        ("solar in france", '{"technology":"Photovoltaic"} abroad'),
+        ("solar in llanrhaeadr", '{"location":"Llanrhaeadr","technology":"Photovoltaic"}'),
         ("everything", ""),
         ("", ""),
     ],
@@ -40,18 +46,24 @@ def test_every_place_is_linked_as_the_answer_writes_it() -> None:
     gazetteer = load_gazetteer()
     for place in gazetteer.places:
         linked = linked_values(f"pv in {place.name}", gazetteer)
-        if place.name != "England" and f'"{place.name}"' in linked:
-            assert json.dumps(list(place.patterns), separators=(",", ":")) in linked, place.name
+        if f'"{place.name}"' in linked:
+            assert json.loads(linked)["postcode_patterns"] == list(place.patterns), place.name
 
 
 def test_the_given_gazetteer_decides() -> None:
     ours = Gazetteer([Place("Atlantis", "town", ("ZZ",), ("the sunken city",))])
-    assert linked_values("wind in the sunken city", ours) == '"Wind" "Atlantis":["ZZ"]'
+    linked = '{"location":"Atlantis","postcode_patterns":["ZZ"],"technology":"Wind"}'
+    assert linked_values("wind in the sunken city", ours) == linked
 
 
 def test_no_more_than_fits() -> None:
     gazetteer = load_gazetteer()
     names = [place.name for place in gazetteer.places if place.kind == "county"][:20]
-    linked = linked_values(", ".join(names), gazetteer)
-    assert 300 < len(linked) <= MAX_LINKED_CHARS
-    assert linked.endswith("]")  # whole values only
+    linked = linked_values("wind and pv over 500 kW in " + ", ".join(names), gazetteer)
+    assert len(linked) <= MAX_LINKED_CHARS
+    assert json.loads(linked)["technologies"] == ["Wind", "Photovoltaic"]  # whole values only
+
+
+def test_the_longest_list_of_areas_is_linked_whole() -> None:
+    linked = json.loads(linked_values("solar in england over 50kW since 2012", load_gazetteer()))
+    assert len(linked["postcode_patterns"]) == 100

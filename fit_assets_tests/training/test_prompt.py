@@ -79,12 +79,14 @@ def test_every_preset_has_a_style() -> None:
 
 
 def test_a_turn_is_the_normalised_question_and_on_a_second_line_what_was_looked_up() -> None:
-    assert user_turn("WIND  in Berks") == 'wind in berks\n"Wind" "Berkshire":["RG","SL"]'
+    linked = '{"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}'
+    assert user_turn("WIND  in Berks") == f"wind in berks\n{linked}"
     assert user_turn("Show  everything") == "show everything"
     assert user_turn("anything\nelse") == "anything else"
     ours = Gazetteer([Place("Atlantis", "town", ("ZZ",), ())])
-    assert user_turn("atlantis", ours) == 'atlantis\n"Atlantis":["ZZ"]'
-    assert CHAT_STYLES["compact"].render("atlantis", ours).endswith('atlantis\n"Atlantis":["ZZ"]\n')
+    linked = '{"location":"Atlantis","postcode_patterns":["ZZ"]}'
+    assert user_turn("atlantis", ours) == f"atlantis\n{linked}"
+    assert CHAT_STYLES["compact"].render("atlantis", ours).endswith(f"atlantis\n{linked}\n")
 
 
 def test_messages_carry_the_turn_and_the_answer_as_it_is() -> None:

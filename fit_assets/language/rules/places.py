@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from fit_assets.language.reading import BLANK, Named, Reading
+from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.vocabulary import WORDS, find_technologies, word_set
-from fit_assets.parsing.rules import Filters, phrases
 
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from fit_assets.language.reading import Reading
+from fit_assets.language.rules import phrases
+from fit_assets.language.rules.installation import fit_id
+from fit_assets.language.rules.places import unknown_places
 from fit_assets.language.vocabulary import WORDS
-from fit_assets.parsing.rules import phrases
-from fit_assets.parsing.rules.installation import fit_id
-from fit_assets.parsing.rules.places import unknown_places
 
 _OTHER_TECHNOLOGIES = phrases(
     r"heat[ -]?pumps?",

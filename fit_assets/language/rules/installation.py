@@ -7,7 +7,7 @@ import re
 from fit_assets.language.bounds import bound_of
 from fit_assets.language.numbers import digits_of
 from fit_assets.language.reading import Reading
-from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.language.rules import Filters, phrases
 
 _ABOUT_ONE_BEFORE = re.compile(
     r"(?<![a-z])(?:(?:details?|info(?:rmation)?|record|revenue|income|earnings|rate|tariff|data|capacity|size|location|"

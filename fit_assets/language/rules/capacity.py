@@ -7,8 +7,8 @@ import re
 from fit_assets.language.bounds import BEGINS, bounds
 from fit_assets.language.numbers import Quantity
 from fit_assets.language.reading import Reading
+from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.vocabulary import find_technologies
-from fit_assets.parsing.rules import Filters, phrases
 
 _SIZE_ASKED = phrases("how (?:large|big|small)")
 _SMALL = phrases(r"small(?:[ -](?:scale|sized))?")

@@ -8,9 +8,9 @@ from typing import Literal
 from fit_assets.language.bounds import BEGINS, ranges
 from fit_assets.language.numbers import Quantity
 from fit_assets.language.reading import Reading
-from fit_assets.parsing.rules import Filters, phrases
-from fit_assets.parsing.rules.business import SUPPORT
-from fit_assets.parsing.rules.capacity import is_bare_capacity
+from fit_assets.language.rules import Filters, phrases
+from fit_assets.language.rules.business import SUPPORT
+from fit_assets.language.rules.capacity import is_bare_capacity
 
 _EXPIRY = phrases(
     r"expir\w*",

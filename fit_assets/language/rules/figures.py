@@ -7,7 +7,7 @@ import re
 from fit_assets.language.bounds import bound_of
 from fit_assets.language.numbers import Quantity
 from fit_assets.language.reading import Reading
-from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.language.rules import Filters, phrases
 
 # Figures -------------------------------------------------------------------------------------------------------------
 

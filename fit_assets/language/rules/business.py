@@ -6,7 +6,7 @@ import re
 
 from fit_assets.language.bounds import bounds
 from fit_assets.language.reading import Reading
-from fit_assets.parsing.rules import Filters, phrases
+from fit_assets.language.rules import Filters, phrases
 
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.
