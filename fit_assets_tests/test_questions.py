@@ -13,6 +13,8 @@ import pytest
 from rapidfuzz import fuzz, process, utils
 
 from fit_assets import settings
+from fit_assets.dataset.natural import load_seeds
+from fit_assets.dataset.splits import find_leaks
 from fit_assets.filters import QueryFilters
 from fit_assets.places import load_gazetteer
 
@@ -107,6 +109,13 @@ def test_no_near_copies_within_or_between_the_files() -> None:
     pairs = itertools.combinations(range(len(texts)), 2)
     copies = [(texts[one], texts[other]) for one, other in pairs if scores[one, other] >= NEAR_COPY]
     assert copies == []
+
+
+def test_what_is_learnt_from_holds_and_nearly_copies_nothing_measured() -> None:
+    seeds = load_seeds(settings.questions_dir() / "train.jsonl", load_gazetteer())
+    measured = [row["q"] for part in PARTS for row in QUESTIONS[part]]
+    assert len(seeds) > 600
+    assert find_leaks([seed.q for seed in seeds], measured) == []
 
 
 def test_no_number_of_an_installation_stands_in_both_files() -> None:

@@ -161,15 +161,17 @@ class Variations:
         if not named or not all(written) or {match.technology for match in matches} != set(named):
             return []
         others = dict(zip(named, rng.sample(TECHNOLOGIES, len(named)), strict=True))
-        if "technology" in gold:
-            gold["technology"] = others[gold["technology"]]
-        else:
-            gold["technologies"] = [others[one] for one in named]
         edits = []
         for match, form in zip(matches, written, strict=True):
             assert form is not None
             choices = [term for term, forms in self._terms.items() if (others[match.technology], form[1]) == forms]
+            if not choices:
+                return []
             edits.append(_as_typed(text, match.start, match.end, rng.choice(choices)))
+        if "technology" in gold:
+            gold["technology"] = others[gold["technology"]]
+        else:
+            gold["technologies"] = [others[one] for one in named]
         return edits
 
     def _places(self, text: str, gold: Gold, rng: random.Random, draw_place: Callable[[], Place]) -> list[_Edit]:

@@ -56,6 +56,7 @@ EXAMPLE_SCHEMA = dg.TableSchema(
         dg.TableColumn("category", "string"),
         dg.TableColumn("complexity", "string", "simple, complex or business"),
         dg.TableColumn("combination", "string", "the shape of the filters"),
+        dg.TableColumn("source", "string", "the natural question that it is or was made of; empty: made of phrases"),
     ]
 )
 

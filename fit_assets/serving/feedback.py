@@ -80,7 +80,7 @@ class ImportResult:
 class FeedbackExamples:
     """Feedback as training examples; ``refused`` are (question, reason).
 
-    ``examples`` are objects with ``q``, ``gold``, ``category``, ``complexity`` and ``combination`` as in the
+    ``examples`` are objects with ``q``, ``gold``, ``category``, ``complexity``, ``combination``, ``source`` as in the
     data set's files; ``watermark`` as in :class:`FeedbackSet`, of all usable feedback.
     """
 

@@ -56,7 +56,6 @@ class FineTuneConfig:
     gradient_accumulation_steps: int = 1
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch"
-    adam_beta2: float = 0.999
     gradient_checkpointing: bool = False
     first_layer: int = 0
     evaluations: int = 2
@@ -222,7 +221,6 @@ def fine_tune(
             warmup_steps=int(config.warmup_fraction * steps),
             weight_decay=config.weight_decay,
             max_grad_norm=config.max_grad_norm,
-            adam_beta2=config.adam_beta2,
             optim=config.optimizer,
             bf16=bf16_is_fast(),
             use_cpu=not torch.cuda.is_available(),

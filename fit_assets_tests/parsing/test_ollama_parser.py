@@ -34,7 +34,8 @@ def test_the_trained_prompt_and_the_schema_go_out(fake: FakeOllama) -> None:
     assert (result.parser, result.error, result.confidence) == ("ollama", None, None)
     [(_, _, body)] = fake.requests
     assert body["format"] == json_schema()
-    assert body["prompt"] == 'wind sites over 100kw in berkshire\n"Wind" "Berkshire":["RG","SL"]'
+    linked = '{"capacity_min_kw":100,"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}'
+    assert body["prompt"] == f"wind sites over 100kw in berkshire\n{linked}"
 
 
 def test_the_answer_is_grounded(fake: FakeOllama) -> None:

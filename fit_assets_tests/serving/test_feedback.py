@@ -156,7 +156,7 @@ def test_examples_leave_out_what_is_only_measured_on() -> None:
     assert "only measured on" in found.refused[0][1]
     examples = {example["q"]: example for example in found.examples}
     wind = examples["wind above 200 kW in devon"]
-    assert set(wind) == {"q", "gold", "category", "complexity", "combination"}
+    assert set(wind) == {"q", "gold", "category", "complexity", "combination", "source"}
     assert wind["gold"]["postcode_patterns"]
     assert (wind["category"], wind["complexity"]) == ("feedback", "complex")
     assert examples["ripe for repowering"]["complexity"] == "business"
