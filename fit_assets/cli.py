@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fit_assets.filters import QueryFilters
     from fit_assets.parsing.base import Parser, ParseResult
     from fit_assets.reference.answer import Answer
+    from fit_assets.serving.review import Contradiction
 
 # The names of parsing.registry.PARSER_NAMES, written out so that --help imports nothing.
 _PARSERS = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
@@ -187,6 +189,48 @@ def feedback_add(file: Path | None, question: str | None, corrected: str | None,
     click.echo(f"kept: {added.question} → {added.filters.canonical()}")
 
 
+@feedback.command("review")
+@click.argument("question", required=False)
+@click.option("--take", type=click.IntRange(min=1), help="The reading of that number is right.")
+@click.option("--filters", "given", metavar="JSON", help="None of them is right; these filters are.")
+@click.option("--drop", is_flag=True, help="Nothing is to be learnt from this question.")
+@click.option("--why", default="", help="The reason, kept with the decision.")
+def feedback_review(question: str | None, take: int | None, given: str | None, drop: bool, why: str) -> None:
+    """Show questions that were corrected in two ways, and settle QUESTION.
+
+    \b
+    fit feedback review
+    fit feedback review "turbines in berks" --take 2 --why "asked the author"
+    """
+    from fit_assets.filters import FilterError
+    from fit_assets.serving import review
+    from fit_assets.serving.feedback import FeedbackError
+
+    if question is None:
+        _print_contradictions(review.contradictions())
+        return
+    if (take is not None) + (given is not None) + drop != 1:
+        raise BadInput("say what holds: one of --take NUMBER, --filters JSON, --drop")
+    try:
+        filters = _reading(question, take) if take is not None else given
+        decision = review.settle(question, filters, getpass.getuser(), why)
+    except (FeedbackError, FilterError) as error:
+        raise BadInput(_one_line(str(error))) from error
+    click.echo(f"settled: {decision.question} → {decision.filters.canonical() if decision.filters else 'left out'}")
+
+
+@feedback.command("withdraw")
+@click.option("--origin", required=True, help="Where the corrections came from: cli, http, a file's name …")
+@click.option("--since", required=True, type=click.DateTime(), help="From this moment on (UTC).")
+@click.option("--why", default="", help="The reason, kept with the decision.")
+def feedback_withdraw(origin: str, since: datetime, why: str) -> None:
+    """Leave out all questions that were corrected from an origin: when somebody has spoiled the feedback."""
+    from fit_assets.serving.review import withdraw
+
+    left_out = withdraw(origin, since.replace(tzinfo=UTC), getpass.getuser(), why)
+    click.echo(f"left out {len(left_out)} questions; correcting one of them anew takes it in again")
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8300, show_default=True, help="0 for any free one.")
@@ -336,6 +380,19 @@ def _import_feedback(file: Path) -> None:
         raise BadInput(f"{file}: mend the lines named above and add the file again; what was kept is not added twice")
 
 
+def _reading(question: str, number: int) -> QueryFilters:
+    """The reading of that number of a contradiction, as the review lists them."""
+    from fit_assets.language.text import normalise_question
+    from fit_assets.serving.review import contradictions
+
+    for found in contradictions():
+        if normalise_question(found.question) == normalise_question(question):
+            if number <= len(found.readings):
+                return found.readings[number - 1].filters
+            raise BadInput(f"there are {len(found.readings)} readings of {question!r}, no number {number}")
+    raise BadInput(f"{question!r} was not corrected in two ways; see: fit feedback review")
+
+
 # Printing -----------------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +498,20 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+def _print_contradictions(found: Sequence[Contradiction]) -> None:
+    for one in found:
+        click.echo(one.question)
+        for number, reading in enumerate(one.readings, 1):
+            came = f"{reading.times} ×, from {', '.join(filter(None, reading.origins)) or 'unknown'}"
+            click.echo(f"  {number}. {reading.filters.canonical()}   ({came}, last {reading.last:%Y-%m-%d %H:%M})")
+            for note in reading.notes:
+                click.echo(f"     {_one_line(note)}")
+    if found:
+        click.echo(f'{len(found)} to settle: fit feedback review "{found[0].question}" --take 1 --why "…"')
+    else:
+        click.echo("no question was corrected in two ways")
 
 
 def _print_versions(found: Sequence[Version]) -> None:

@@ -37,7 +37,7 @@ def fit(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run ``fit`` with the small warehouse and a query log and feedback folder that are its own."""
     monkeypatch.setenv("FIT_ASSETS_VAR", str(warehouse))
     monkeypatch.setenv("FIT_ASSETS_AS_OF", "2025-01-01")
-    for folder in ("query_log", "feedback"):
+    for folder in ("query_log", "feedback", "feedback/decisions"):
         for path in (warehouse / folder).glob("*.jsonl"):
             path.unlink()
     return lambda *arguments: CliRunner().invoke(main, arguments)
@@ -245,6 +245,21 @@ def test_feedback_is_kept(fit: Any) -> None:
     assert result.exit_code == 0
     [item] = load_feedback().items
     assert (item.question, item.filters.technology, item.origin) == ("turbines in berks", "Wind", "cli")
+
+
+def test_contradictions_are_shown_and_settled(fit: Any) -> None:
+    for technology in ("Hydro", "Wind", "Wind"):
+        fit("feedback", "add", "--question", "turbines", "--filters", json.dumps({"technology": technology}))
+    shown = fit("feedback", "review").output
+    assert '1. {"technology":"Wind"}   (2 ×, from cli' in shown
+    assert '2. {"technology":"Hydro"}' in shown
+    assert "one of --take" in failed(fit("feedback", "review", "turbines"), 2)
+    assert "no number 3" in failed(fit("feedback", "review", "turbines", "--take", "3"), 2)
+    assert "not corrected in two ways" in failed(fit("feedback", "review", "weirs", "--take", "1"), 2)
+    assert fit("feedback", "review", "turbines", "--take", "2", "--why", "asked").exit_code == 0
+    assert [item.filters.technology for item in load_feedback().items] == ["Hydro"]
+    assert "no question was corrected in two ways" in fit("feedback", "review").output
+    assert "left out 0" in fit("feedback", "withdraw", "--origin", "http", "--since", "2020-01-01").output
 
 
 def test_feedback_files_are_imported_and_bad_lines_named(fit: Any, tmp_path: Path) -> None:

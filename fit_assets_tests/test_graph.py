@@ -256,7 +256,8 @@ def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
     graph: tuple[Graph, dg.ExecuteInProcessResult],
 ) -> None:
     built, _ = graph
-    add_feedback("any hydro run by the parish council of upper slaughter", {"technology": "Hydro"})
+    # Of this wording nothing is held out.
+    add_feedback("any hydro run by the parish council of lower slaughter", {"technology": "Hydro"})
     selected = defs.resolve_job_def("retrain_job").asset_layer.executable_asset_keys
     retrained = built.run(*(key.to_user_string() for key in selected))
     assert metadata(retrained, "lora_adapter")["feedback_examples"] == 1

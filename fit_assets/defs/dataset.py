@@ -33,7 +33,7 @@ GROUP = "dataset"
 
 GENERATOR_CODE = source_digest("dataset", "places.py", "filters.py")
 SPLIT_CODE = source_digest("dataset/splits.py", "dataset/near_copies.py", "dataset/examples.py", "language/text.py")
-FEEDBACK_CODE = source_digest("serving/feedback.py", "dataset/splits.py")
+FEEDBACK_CODE = source_digest("serving/feedback.py", "serving/review.py", "dataset/splits.py")
 
 SPLITS = {
     "train": "What the adapter is trained on, stratified over simple, complex and business queries.",
@@ -324,33 +324,47 @@ def natural_questions_unseen() -> dg.AssetCheckResult:
     code_version=FEEDBACK_CODE,
 )
 def feedback_examples(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """Questions that people corrected, as training examples; copies of what is only measured on are refused."""
+    """Questions that people corrected, as training examples; copies of what is only measured on are refused.
+
+    A fifth is held out beside them (``feedback_held_out``), to measure on. Questions that were corrected in two ways
+    wait for a person: ``fit feedback review``.
+    """
     from fit_assets.serving.feedback import feedback_examples as collect
     from fit_assets.serving.feedback import load_feedback
+    from fit_assets.serving.review import contradictions
 
     for name in ("validation", "test"):
         upstream(layout.dataset(name), f"{name}_split")
     found, everything = collect(measured_questions()), load_feedback()
+    facts = {
+        "examples": len(found.examples),
+        "held_out": len(found.held_out),
+        "watermark": found.watermark.isoformat() if found.watermark else None,
+    }
+    held_out = _write_examples(layout.dataset("feedback_held_out"), found.held_out, {})
     target = layout.dataset("feedback_examples")
-    lines = [json.dumps(example, ensure_ascii=False, sort_keys=True) for example in found.examples]
-    artifacts.write_text(target, "".join(f"{line}\n" for line in lines))
-    record = artifacts.write_record(
-        target,
-        {"code": FEEDBACK_CODE},
-        {
-            "examples": len(lines),
-            "watermark": found.watermark.isoformat() if found.watermark else None,
-        },
+    record = _write_examples(target, found.examples, facts)
+    waiting = contradictions()
+    context.log.info(
+        "%d corrected questions to train on, %d held out, %d refused, %d wait for a person",
+        *(len(part) for part in (found.examples, found.held_out, found.refused, waiting)),
     )
-    context.log.info("%d corrected questions, %d refused", len(lines), len(found.refused))
     return materialized(
         target,
         record.digest,
         False,
-        **{"dagster/row_count": len(lines), "dagster/column_schema": EXAMPLE_SCHEMA},
-        watermark=record.facts["watermark"] or "no feedback yet",
+        **{"dagster/row_count": len(found.examples), "dagster/column_schema": EXAMPLE_SCHEMA},
+        watermark=facts["watermark"] or "no feedback yet",
+        held_out=len(found.held_out),
+        held_out_sha256=held_out.digest,
+        origins=dg.MetadataValue.json(dict(Counter(item.origin or "unknown" for item in everything.items))),
         duplicates=everything.duplicates,
-        contradictions=table_of([item.to_line() for item in everything.contradictions[:20]]),
+        contradictions=table_of(
+            [
+                {"question": one.question, "readings": [reading.filters.to_dict() for reading in one.readings]}
+                for one in waiting[:20]
+            ]
+        ),
         refused=table_of(
             [{"where": where, "reason": reason} for where, reason in (*found.refused, *everything.refused)][:20]
         ),
@@ -363,11 +377,8 @@ def feedback_does_not_leak() -> dg.AssetCheckResult:
     """No corrected question that is trained on is, or nearly is, one that is only measured on."""
     from fit_assets.dataset.splits import find_leaks
 
-    leaks = [
-        leak
-        for path in (layout.dataset("validation"), layout.dataset("test"))
-        for leak in find_leaks(read_raw(path), read_raw(layout.dataset("feedback_examples")))
-    ]
+    held_out = [example.q for example in read_raw(layout.dataset("feedback_held_out"))]
+    leaks = find_leaks(measured_questions() + held_out, read_raw(layout.dataset("feedback_examples")))
     return check_result(
         "feedback_does_not_leak",
         "feedback_examples",
@@ -377,6 +388,12 @@ def feedback_does_not_leak() -> dg.AssetCheckResult:
         blocking=True,
         leaks=table_of([leak_row(leak) for leak in leaks[:20]]),
     )
+
+
+def _write_examples(path: Path, examples: Sequence[dict[str, Any]], facts: dict[str, Any]) -> artifacts.Record:
+    lines = [json.dumps(example, ensure_ascii=False, sort_keys=True) for example in examples]
+    artifacts.write_text(path, "".join(f"{line}\n" for line in lines))
+    return artifacts.write_record(path, {"code": FEEDBACK_CODE}, facts)
 
 
 def measured_questions() -> list[str]:

@@ -2,7 +2,11 @@
 
 A line of ``feedback/*.jsonl`` has the mission's names (``manually_corrected``, ``original_query``,
 ``corrected_filters``) and beside them ``timestamp`` (when we received it), ``origin`` and ``user_note``.
-Nothing is ever changed in place: duplicates and contradictions are sorted out when reading.
+Nothing is ever changed in place: duplicates and contradictions are sorted out when reading. What a person decided on
+a question (:mod:`fit_assets.serving.review`) is a line of ``feedback/decisions/*.jsonl``.
+
+A fifth of the questions is held out (:mod:`fit_assets.serving.held_out`), so that a candidate and the version in
+production can be measured on what people corrected.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from fit_assets import settings
 from fit_assets.filters import FilterError, QueryFilters
 from fit_assets.language.text import normalise_question
 from fit_assets.places import fill_patterns
+from fit_assets.serving.held_out import held_out
 from fit_assets.serving.jsonl import Line, append_line, read_lines, timestamp
 
 
@@ -44,6 +49,30 @@ class Feedback:
             "timestamp": timestamp(self.timestamp),
             "origin": self.origin,
             "user_note": self.user_note,
+        }
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided on a question: the filters that hold, or None where it is left out altogether.
+
+    Corrections that were there before are settled by it; later ones are held against it.
+    """
+
+    question: str
+    filters: QueryFilters | None
+    timestamp: datetime
+    who: str
+    why: str = ""
+
+    def to_line(self) -> dict[str, Any]:
+        """The object that is stored."""
+        return {
+            "question": self.question,
+            "filters": None if self.filters is None else self.filters.to_dict(),
+            "timestamp": timestamp(self.timestamp),
+            "who": self.who,
+            "why": self.why,
         }
 
 
@@ -78,13 +107,14 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class FeedbackExamples:
-    """Feedback as training examples; ``refused`` are (question, reason).
+    """Feedback as examples to train on, and those held out to measure on; ``refused`` are (question, reason).
 
-    ``examples`` are objects with ``q``, ``gold``, ``category``, ``complexity``, ``combination``, ``source`` as in the
-    data set's files; ``watermark`` as in :class:`FeedbackSet`, of all usable feedback.
+    Both are objects with ``q``, ``gold``, ``category``, ``complexity``, ``combination``, ``source`` as in the data
+    set's files, oldest first; ``watermark`` as in :class:`FeedbackSet`, of all usable feedback.
     """
 
     examples: tuple[dict[str, Any], ...]
+    held_out: tuple[dict[str, Any], ...]
     refused: tuple[tuple[str, str], ...]
     watermark: datetime | None
 
@@ -138,12 +168,20 @@ def import_feedback(path: Path, *, now: datetime | None = None) -> ImportResult:
 def load_feedback(since: datetime | None = None) -> FeedbackSet:
     """All feedback with duplicates and contradictions sorted out; with ``since``, what came later than that.
 
-    Whether something is a duplicate or a contradiction is judged on all feedback, whenever it came.
+    Whether something is a duplicate or a contradiction is judged on all feedback, whenever it came. What a person
+    settled counts as having come when it was settled: before, nothing could be trained on it.
     """
     stored, refused = _stored()
+    decisions = decided()
     by_question: defaultdict[str, list[Feedback]] = defaultdict(list)
+    for key, decision in decisions.items():
+        if decision.filters is not None:
+            settled = Feedback(decision.question, decision.filters, decision.timestamp, "review", decision.why)
+            by_question[key].append(settled)
     for item in stored:
-        by_question[normalise_question(item.question)].append(item)
+        key = normalise_question(item.question)
+        if key not in decisions or item.timestamp > decisions[key].timestamp:
+            by_question[key].append(item)
     agreed, contradictions, duplicates = [], [], 0
     for versions in by_question.values():
         if any(not item.filters.same_as(versions[0].filters) for item in versions):
@@ -151,6 +189,7 @@ def load_feedback(since: datetime | None = None) -> FeedbackSet:
         else:
             agreed.append(versions[0])
             duplicates += len(versions) - 1
+    agreed.sort(key=lambda item: item.timestamp)
     return FeedbackSet(
         items=tuple(item for item in agreed if since is None or item.timestamp > since),
         contradictions=tuple(item for item in contradictions if since is None or item.timestamp > since),
@@ -159,13 +198,35 @@ def load_feedback(since: datetime | None = None) -> FeedbackSet:
     )
 
 
+def decided() -> dict[str, Decision]:
+    """The last decision on each question, by its normalised text."""
+    decisions = []
+    for path in sorted(decisions_dir().glob("*.jsonl")):
+        for line in read_lines(path):
+            content = line.content or {}
+            try:
+                filters = None if content["filters"] is None else QueryFilters.parse(content["filters"])
+                moment = datetime.fromisoformat(content["timestamp"])
+                who, why = str(content.get("who", "")), str(content.get("why", ""))
+                decisions.append(Decision(content["question"], filters, moment, who, why))
+            except (KeyError, TypeError, ValueError, FilterError):
+                continue  # torn by a full disk: it was never confirmed to who made it
+    decisions.sort(key=lambda decision: decision.timestamp)
+    return {normalise_question(decision.question): decision for decision in decisions}
+
+
+def decisions_dir() -> Path:
+    """Where decisions of people are kept."""
+    return settings.feedback_dir() / "decisions"
+
+
 def count_since(since: datetime | None) -> int:
     """How many usable corrected questions came later than ``since`` (all for None)."""
     return len(load_feedback(since).items)
 
 
 def feedback_examples(exclude_questions: Iterable[str] = ()) -> FeedbackExamples:
-    """Feedback as training examples, without what equals or nearly equals a question to be kept unseen.
+    """Feedback as examples, without what equals or nearly equals a question to be kept unseen.
 
     Args:
         exclude_questions: the questions of the test split and of every other set that is only measured on.
@@ -176,12 +237,15 @@ def feedback_examples(exclude_questions: Iterable[str] = ()) -> FeedbackExamples
     feedback = load_feedback()
     leaks = find_leaks(exclude_questions, [item.question for item in feedback.items])
     refused = {leak.second: f"{leak.reason} of a question that is only measured on: {leak.first!r}" for leak in leaks}
-    examples = [
-        Example.of(item.question, item.filters.to_dict(), "feedback")
-        for item in feedback.items
-        if item.question not in refused
-    ]
-    return FeedbackExamples(tuple(map(asdict, examples)), tuple(refused.items()), feedback.watermark)
+    usable = [item for item in feedback.items if item.question not in refused]
+    unseen = held_out([item.question for item in usable])
+    examples = [asdict(Example.of(item.question, item.filters.to_dict(), "feedback")) for item in usable]
+    return FeedbackExamples(
+        tuple(example for example in examples if example["q"] not in unseen),
+        tuple(example for example in examples if example["q"] in unseen),
+        tuple(refused.items()),
+        feedback.watermark,
+    )
 
 
 def _stored() -> tuple[list[Feedback], tuple[tuple[str, str], ...]]:

@@ -113,10 +113,13 @@ def test_leakage_blocks(test: dict[str, Any], clean: bool) -> None:
 
 def test_a_correction_that_is_measured_on_blocks() -> None:
     splits(GOOD)
-    write("feedback_examples", example("sites run by parish councils", {"technology": "Hydro"}))
+    held_out = example("sites run by the church", {"technology": "Hydro"})
+    write("feedback_held_out", held_out)
+    write("feedback_examples", example("what do parish councils run", {"technology": "Hydro"}))
     assert call(dataset.feedback_does_not_leak).passed
-    write("feedback_examples", GOOD)
-    assert not call(dataset.feedback_does_not_leak).passed
+    for measured in (GOOD, held_out):
+        write("feedback_examples", measured)
+        assert not call(dataset.feedback_does_not_leak).passed
 
 
 def test_a_check_without_its_asset_says_what_to_materialise() -> None:

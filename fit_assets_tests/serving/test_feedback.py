@@ -19,6 +19,7 @@ from fit_assets.serving.feedback import (
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WORDS = ("ancient", "bright", "clever", "distant", "eastern", "fertile", "golden", "hollow", "idle", "jagged", "keen")
 WIND = {"technology": "Wind"}
 HYDRO = {"technology": "Hydro"}
 
@@ -154,14 +155,24 @@ def test_examples_leave_out_what_is_only_measured_on() -> None:
     found = feedback_examples(["Hydro sites in Powys please", "solar sites around leeds"])
     assert {question for question, _ in found.refused} == {"any hydro sites in powys"}
     assert "only measured on" in found.refused[0][1]
-    examples = {example["q"]: example for example in found.examples}
+    examples = {example["q"]: example for example in (*found.examples, *found.held_out)}
     wind = examples["wind above 200 kW in devon"]
     assert set(wind) == {"q", "gold", "category", "complexity", "combination", "source"}
     assert wind["gold"]["postcode_patterns"]
     assert (wind["category"], wind["complexity"]) == ("feedback", "complex")
     assert examples["ripe for repowering"]["complexity"] == "business"
     assert found.watermark == load_feedback().watermark
-    assert len(feedback_examples().examples) == 3
+    assert len(feedback_examples().examples) + len(feedback_examples().held_out) == 3
+
+
+def test_what_is_held_out_is_not_among_the_examples() -> None:
+    for word in WORDS:
+        add_feedback(f"{word} hydro", HYDRO, now=NOON)
+    found = feedback_examples()
+    asked = [{example["q"] for example in part} for part in (found.examples, found.held_out)]
+    assert asked[1]
+    assert asked[0].isdisjoint(asked[1])
+    assert len(asked[0] | asked[1]) == len(WORDS)
 
 
 def test_no_feedback_is_no_examples() -> None:

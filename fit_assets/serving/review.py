@@ -1,0 +1,109 @@
+"""Review of feedback: what people corrected in two ways is shown, and settled by a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fit_assets.filters import QueryFilters
+from fit_assets.language.text import normalise_question
+from fit_assets.places import fill_patterns
+from fit_assets.serving.feedback import (
+    Decision,
+    Feedback,
+    FeedbackError,
+    decided,
+    decisions_dir,
+    load_feedback,
+)
+from fit_assets.serving.jsonl import append_line
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way in which a question was corrected: how often, from where, and when last."""
+
+    filters: QueryFilters
+    times: int
+    origins: tuple[str, ...]
+    last: datetime
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A question that was corrected in more than one way; the reading that came most often stands first."""
+
+    question: str
+    readings: tuple[Reading, ...]
+
+
+def contradictions() -> list[Contradiction]:
+    """Everything that waits for a person, by question."""
+    found: dict[str, list[Feedback]] = {}
+    for item in load_feedback().contradictions:
+        found.setdefault(normalise_question(item.question), []).append(item)
+    return [Contradiction(items[0].question, _readings(items)) for _, items in sorted(found.items())]
+
+
+def settle(
+    question: str,
+    filters: QueryFilters | Mapping[str, Any] | str | None,
+    who: str,
+    why: str = "",
+    *,
+    now: datetime | None = None,
+) -> Decision:
+    """Decide what holds for a question that was corrected, or with None that nothing is learnt from it.
+
+    Raises:
+        FeedbackError: nobody has corrected that question.
+        FilterError: the filters break the contract.
+        OSError: it could not be written.
+    """
+    key = normalise_question(question)
+    feedback = load_feedback()
+    corrected = [item.question for item in (*feedback.items, *feedback.contradictions)]
+    corrected += [decision.question for decision in decided().values()]
+    spelled = next((text for text in corrected if normalise_question(text) == key), None)
+    if spelled is None:
+        raise FeedbackError(f"nobody has corrected {question!r}; see: fit feedback review")
+    parsed = filters if filters is None or isinstance(filters, QueryFilters) else QueryFilters.parse(filters)
+    decision = Decision(spelled, parsed and fill_patterns(parsed), now or datetime.now(UTC), who, why)
+    append_line(decisions_dir(), decision.to_line(), decision.timestamp.astimezone(UTC).date())
+    return decision
+
+
+def withdraw(origin: str, since: datetime, who: str, why: str = "", *, now: datetime | None = None) -> list[Decision]:
+    """Leave out every question that was corrected from an origin since a moment: when somebody spoiled the feedback.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    feedback = load_feedback()
+    hit = {
+        normalise_question(item.question): item.question
+        for item in (*feedback.items, *feedback.contradictions)
+        if item.origin == origin and item.timestamp >= since
+    }
+    return [settle(question, None, who, why, now=now) for question in hit.values()]
+
+
+def _readings(items: list[Feedback]) -> tuple[Reading, ...]:
+    groups: dict[frozenset[tuple[str, Any]], list[Feedback]] = {}
+    for item in items:
+        groups.setdefault(item.filters.pairs(), []).append(item)
+    readings = [
+        Reading(
+            group[0].filters,
+            len(group),
+            tuple(Counter(item.origin for item in group)),
+            max(item.timestamp for item in group),
+            tuple(item.user_note for item in group if item.user_note),
+        )
+        for group in groups.values()
+    ]
+    return tuple(sorted(readings, key=lambda reading: (-reading.times, reading.filters.canonical())))
