@@ -215,8 +215,8 @@ class _World:
         if (varied := self._variations.vary(seed, source.rng, source.known_place)) is None:
             return None
         question, gold = varied
-        unknown = [name for name in (gold.get("location"), *gold.get("locations", ())) if name]
-        return Meaning(gold, question, tuple(unknown))
+        names = [name for name in (gold.get("location"), *gold.get("locations", ())) if name]
+        return Meaning(gold, question, tuple(names))
 
     def keeps_places(self, meaning: Meaning, text: str) -> bool:
         """Whether a misspelt question names no place that the question as meant does not name."""

@@ -9,7 +9,6 @@ exchanged is read again by the rules: a variant that no longer means what its go
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets.dataset import slots as say
-from fit_assets.dataset.examples import ExampleError
+from fit_assets.dataset.examples import read_jsonl
 from fit_assets.dataset.phrases import PhraseBook
 from fit_assets.dataset.spoken import plain
+from fit_assets.evaluation.metrics import CONSTRAINT_KEYS
 from fit_assets.filters import TECHNOLOGIES, FilterError, QueryFilters
 from fit_assets.language.numbers import Quantity, number, quantities
 from fit_assets.language.reading import read
@@ -60,28 +60,16 @@ def load_seeds(path: Path, gazetteer: Gazetteer) -> list[Seed]:
     Raises:
         ExampleError: a line that is no question with gold by the contract; names file and line.
     """
-    seeds = []
-    for number_, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            gold = fill_patterns(QueryFilters.parse(row["gold"]), gazetteer).to_dict()
-            seeds.append(Seed(" ".join(row["q"].split()), gold, category_of(gold), f"natural {number_}"))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, FilterError) as error:
-            raise ExampleError(f"{path}, line {number_}: {error}; write q and gold by the contract") from error
-    return seeds
+    return [
+        Seed(" ".join(example.q.split()), gold, category_of(gold), f"natural {count}")
+        for count, example in enumerate(read_jsonl(path), start=1)
+        for gold in [dict(sorted(fill_patterns(example.gold, gazetteer).items()))]
+    ]
 
 
 def category_of(gold: Mapping[str, Any]) -> str:
     """The mission's category that a question with this gold belongs to."""
-    constraints = {
-        "technology": gold.keys() & {"technology", "technologies"},
-        "place": gold.keys() & {"location", "locations", "postcode_patterns"},
-        "capacity": gold.keys() & set(_CAPACITY_KEYS),
-        "time": {key for key in gold if key.startswith(("commissioned_year", "fit_remaining", "fit_expiry"))},
-    }
-    stated = {name for name, keys in constraints.items() if keys}
+    stated = {kind for kind, keys in CONSTRAINT_KEYS.items() if keys & gold.keys()}
     kind = gold.get("query_type")
     if kind == "unsupported":
         return "out_of_scope"
@@ -140,7 +128,7 @@ class Variations:
         Rules that are wrong on the original are no judge; then the variant must name the right places and technologies.
         """
         if self._reads(seed.q) == QueryFilters.parse(seed.gold).pairs():
-            return bool(self._rules_read(question) == QueryFilters.parse(gold).pairs())
+            return self._rules_read(question) == QueryFilters.parse(gold).pairs()
         before, after = read(seed.q, self._gazetteer), read(question, self._gazetteer)
         return (
             len(before.places) == len(after.places)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 GROUP = "dataset"
 
-GENERATOR_CODE = source_digest("dataset", "places.py", "filters.py")
+# The rules judge the variants of natural questions.
+GENERATOR_CODE = source_digest("dataset", "language", "parsing/regex_parser.py", "places.py", "filters.py")
 SPLIT_CODE = source_digest("dataset/splits.py", "dataset/near_copies.py", "dataset/examples.py", "language/text.py")
-FEEDBACK_CODE = source_digest("serving/feedback.py", "serving/review.py", "dataset/splits.py")
+FEEDBACK_CODE = source_digest("serving/feedback.py", "serving/held_out.py", "serving/review.py", "dataset/splits.py")
 
 SPLITS = {
     "train": "What the adapter is trained on, stratified over simple, complex and business queries.",

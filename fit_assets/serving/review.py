@@ -15,6 +15,7 @@ from fit_assets.serving.feedback import (
     Decision,
     Feedback,
     FeedbackError,
+    FeedbackSet,
     decided,
     decisions_dir,
     load_feedback,
@@ -64,17 +65,11 @@ def settle(
         FilterError: the filters break the contract.
         OSError: it could not be written.
     """
-    key = normalise_question(question)
-    feedback = load_feedback()
-    corrected = [item.question for item in (*feedback.items, *feedback.contradictions)]
-    corrected += [decision.question for decision in decided().values()]
-    spelled = next((text for text in corrected if normalise_question(text) == key), None)
+    spelled = _spellings(load_feedback()).get(normalise_question(question))
     if spelled is None:
         raise FeedbackError(f"nobody has corrected {question!r}; see: fit feedback review")
     parsed = filters if filters is None or isinstance(filters, QueryFilters) else QueryFilters.parse(filters)
-    decision = Decision(spelled, parsed and fill_patterns(parsed), now or datetime.now(UTC), who, why)
-    append_line(decisions_dir(), decision.to_line(), decision.timestamp.astimezone(UTC).date())
-    return decision
+    return _keep(Decision(spelled, parsed and fill_patterns(parsed), now or datetime.now(UTC), who, why))
 
 
 def withdraw(origin: str, since: datetime, who: str, why: str = "", *, now: datetime | None = None) -> list[Decision]:
@@ -84,12 +79,26 @@ def withdraw(origin: str, since: datetime, who: str, why: str = "", *, now: date
         OSError: it could not be written.
     """
     feedback = load_feedback()
-    hit = {
-        normalise_question(item.question): item.question
+    hit = dict.fromkeys(
+        normalise_question(item.question)
         for item in (*feedback.items, *feedback.contradictions)
         if item.origin == origin and item.timestamp >= since
-    }
-    return [settle(question, None, who, why, now=now) for question in hit.values()]
+    )
+    spelled = _spellings(feedback)
+    return [_keep(Decision(spelled[question], None, now or datetime.now(UTC), who, why)) for question in hit]
+
+
+def _spellings(feedback: FeedbackSet) -> dict[str, str]:
+    """Every question that was corrected or decided, as it was first spelled, by its normalised text."""
+    questions = [item.question for item in (*feedback.items, *feedback.contradictions)]
+    questions += [decision.question for decision in decided().values()]
+    # Of two spellings the later overwrites, so the first comes last.
+    return {normalise_question(question): question for question in reversed(questions)}
+
+
+def _keep(decision: Decision) -> Decision:
+    append_line(decisions_dir(), decision.to_line(), decision.timestamp.astimezone(UTC).date())
+    return decision
 
 
 def _readings(items: list[Feedback]) -> tuple[Reading, ...]:
