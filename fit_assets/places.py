@@ -44,6 +44,7 @@ _COMPASS = _words("north south east west mid central northern southern eastern w
 # A compass word before a place of these kinds names another place: West Devon, North Norfolk, South England.
 _COMPASS_MAKES_ANOTHER = frozenset({"nation", "region", "county", "historic", "area"})
 _LEADS_TO_PLACE = _words("in near around across by from at within outside throughout compare between versus vs")
+_NEARNESS = _words("vicinity neighbourhood outskirts north south east west edge town city")
 _JOINS = _words("and or vs versus with to")
 _TECHNOLOGY_WORDS = _words(
     "wind windfarm windfarms turbine turbines solar pv photovoltaic photovoltaics panels hydro hydroelectric ad "
@@ -402,7 +403,7 @@ def _leads_to_place(tokens: list[_Token], span: _Span) -> bool:
     """Whether the words around a name that is also an English word say that it is the place."""
     before = tokens[span.first - 1].word if span.first else None
     after = tokens[span.last + 1].word if span.last + 1 < len(tokens) else None
-    if before in _LEADS_TO_PLACE:
+    if before in _LEADS_TO_PLACE or (before == "of" and span.first > 1 and tokens[span.first - 2].word in _NEARNESS):
         return True
     return (before is None and after in _TECHNOLOGY_WORDS) or (after is None and before in _TECHNOLOGY_WORDS)
 

@@ -37,6 +37,7 @@ GRAPH: dict[str, dict[str, set[str]]] = {
         "gguf_model": {"merged_model"},
         "gguf_metrics": {"gguf_model", "eval_metrics", "test_split", "installation_facts", "places"},
         "ollama_model": {"gguf_model", "gguf_metrics"},
+        "natural_metrics": {"gguf_model", "train_split", "places", "installation_facts"},
     },
     "release": {
         "ab_report": {
@@ -133,6 +134,7 @@ def test_retraining_starts_at_the_corrections_and_ends_at_the_version() -> None:
         "merged_model",
         "gguf_model",
         "gguf_metrics",
+        "natural_metrics",
         "ollama_model",
         "ab_report",
         "model_version",
@@ -147,7 +149,7 @@ def test_what_fills_the_machine_or_writes_the_warehouse_is_in_a_pool() -> None:
         if not assets_def.is_external and assets_def.keys
     }
     training = {"base_model", "lora_adapter", "eval_metrics", "merged_model", "gguf_model", "gguf_metrics", "ab_report"}
-    assert {name for name, pool in pools.items() if pool == "train"} == training
+    assert {name for name, pool in pools.items() if pool == "train"} == training | {"natural_metrics"}
     assert {name for name, pool in pools.items() if pool == "duckdb_write"} == {
         *GRAPH["reference"],
         "query_log",

@@ -14,7 +14,7 @@ import pytest
 
 from fit_assets.dataset import generator
 from fit_assets.definitions import defs
-from fit_assets.defs import evaluations, layout, packaging, release
+from fit_assets.defs import evaluations, layout, natural, packaging, release
 from fit_assets.evaluation import thresholds, versions
 from fit_assets.packaging.ollama import OllamaRefused
 from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
@@ -95,6 +95,8 @@ def graph(
         few = evaluations.split_questions
         for module in (evaluations, packaging, release):
             patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
+        all_of = natural.natural_questions
+        patch.setattr(natural, "natural_questions", lambda half: all_of(half)[:QUESTIONS])
         graph = Graph(instance)
         yield graph, graph.run()
 
@@ -144,6 +146,9 @@ def test_metadata_shows_plots_tables_figures_and_the_mlflow_run(
     assert trained["mlflow_run"].startswith("http")
     assert 0 <= measured["parsing_accuracy"] <= 1
     assert measured["samples"]
+    typed = metadata(first, "natural_metrics")
+    assert {"test_parsers", "test_metrics", "dev_accuracy_by_spelling", "dev_raw_errors_by_field"} <= typed.keys()
+    assert not any(key.startswith("test_") and "samples" in key for key in typed)
     assert metadata(first, "installations")["dagster/row_count"] == 40_194
     assert "stand-in" in metadata(first, "installations")["source"].lower()
     assert "no Ollama server answers" in metadata(first, "ollama_model")["status"]

@@ -99,23 +99,36 @@ def load_report(name: str, asset: str | None = None) -> "Report":
     return Report.load(layout.report(name))
 
 
-def log_report(tracking: Tracking, name: str, path: Path, digest: str, report: "Report", **tags: Any) -> dict[str, Any]:
-    """Send a report to MLflow; the metadata entries that link to the run."""
+def log_report(
+    tracking: Tracking,
+    name: str,
+    path: Path,
+    digest: str,
+    report: "Report",
+    *,
+    timed: bool = True,
+    samples: int = 10,
+    **tags: Any,
+) -> dict[str, Any]:
+    """Send a report to MLflow; the metadata entries that link to the run.
+
+    ``timed`` says that its latencies are those of single questions; ``samples`` is how many wrong answers are shown.
+    """
 
     def log(run: Any) -> None:
         run.log_params({"parser": report.parser, "questions": len(report.predictions)})
         run.log_metrics(report.figures())
-        run.log_text(report.to_markdown(), "report.md")
-        for title, png in _plots(report):
+        run.log_text(report.to_markdown(samples), "report.md")
+        for title, png in _plots(report, timed):
             run.log_figure(png, title.replace(" ", "_"))
 
     return tracking.run_of(path, digest, name, log, questions_digest=report.questions_digest, **tags)
 
 
-def report_metadata(report: "Report", prefix: str = "") -> dict[str, Any]:
+def report_metadata(report: "Report", prefix: str = "", timed: bool = True) -> dict[str, Any]:
     """Figures, plots and sample predictions of a report, as Dagster metadata."""
     figures: dict[str, Any] = {f"{prefix}{name}": value for name, value in report.figures().items()}
-    plots = {f"{prefix}{title.replace(' ', '_')}": picture(png, title) for title, png in _plots(report)}
+    plots = {f"{prefix}{title.replace(' ', '_')}": picture(png, title) for title, png in _plots(report, timed)}
     return (
         figures
         | plots
@@ -228,8 +241,9 @@ def judge(asset: str, report: "Report", digest: str) -> dict[str, Callable[[], d
     return verdicts | {"release_parsing_accuracy": accuracy, "critical_tests": critical}
 
 
-def _plots(report: "Report") -> list[tuple[str, bytes]]:
+def _plots(report: "Report", timed: bool) -> list[tuple[str, bytes]]:
     from fit_assets.evaluation import plots
+    from fit_assets.evaluation.calibration import calibration
 
     drawn = [("metrics", plots.metrics_overview(report.metrics, f"Metrics of the parser {report.parser}"))]
     drawn += [
@@ -241,5 +255,8 @@ def _plots(report: "Report") -> list[tuple[str, bytes]]:
         if dimension != "tag"
     ]
     drawn.append(("errors by field", plots.confusion_by_field(report.confusion)))
-    drawn.append(("latency", plots.latency_histogram([one.latency_ms for one in report.predictions])))
+    if known := calibration(report.predictions):
+        drawn.append(("calibration", plots.calibration(known)))
+    if timed:
+        drawn.append(("latency", plots.latency_histogram([one.latency_ms for one in report.predictions])))
     return drawn

@@ -74,6 +74,9 @@ class LoraConfig(ArtifactConfig):
     max_grad_norm: float | None = Field(default=None, description="Gradients are clipped to this norm.")
     optimizer: str | None = Field(default=None, description="Optimiser by its transformers name.")
     gradient_checkpointing: bool | None = Field(default=None, description="Less memory for more time.")
+    copied_share: float | None = Field(
+        default=None, description="Part of the epochs in which an example is seen that only copies what code looked up."
+    )
     first_layer: int | None = Field(default=None, description="Lowest adapted layer; the ones below cost no gradient.")
     evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread.")
     max_length: int | None = Field(default=None, description="Longest example in tokens; a longer one is an error.")

@@ -47,6 +47,7 @@ class Question:
     complexity: str = ""
     combination: str = ""
     tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Report:
 
     @cached_property
     def slices(self) -> dict[str, dict[str, Metrics]]:
-        """Metrics by category, complexity, number of constraints and tag."""
+        """Metrics by category, complexity, number of constraints, tag and the questions' own labels."""
         return score_slices(self.predictions)
 
     @cached_property
@@ -235,6 +236,8 @@ def _prediction(question: Question, answer: ParseResult, comparer: AnswerCompare
         category=question.category,
         complexity=question.complexity,
         tags=question.tags,
+        labels=question.labels,
+        confidence=answer.confidence,
         same_answer=comparer.same(question.gold, answer.filters),
         ungrounded=None if answer.filters is None else tuple(ungrounded(question.q, answer.filters)),
     )
@@ -312,7 +315,7 @@ def _markdown(report: Report, samples: int) -> Iterator[str]:
             [[f"`{row.key}`", *map(str, (row.right, row.missing, row.spurious, row.wrong))] for row in wrong],
         )
     failures = [p for p in report.predictions if not p.correct]
-    if failures:
+    if failures and samples:
         yield "### Worst answers"
         yield _table(
             ["question", "gold", "answer", "error"],

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from fit_assets.evaluation.intervals import clustered_share, wilson
@@ -43,6 +44,8 @@ class Prediction:
     ``predicted`` is None where the answer was no valid object (``error`` says why). ``same_answer`` says whether
     gold and prediction bring the same rows or figures; None where it was not measured. ``ungrounded`` are
     the keys of the prediction whose values no word of the question licenses; None where it was not measured.
+    ``confidence`` is the probability that the parser gave its answer, None where it tells none. ``labels`` are further
+    dimensions to slice by, each with this question's label.
     """
 
     question: str
@@ -57,6 +60,8 @@ class Prediction:
     tags: tuple[str, ...] = ()
     same_answer: bool | None = None
     ungrounded: tuple[str, ...] | None = None
+    confidence: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def correct(self) -> bool:
@@ -72,15 +77,16 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; unknown and empty labels left out."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain |= {
             "gold": self.gold.to_dict(),
             "predicted": None if self.predicted is None else self.predicted.to_dict(),
             "latency_ms": round(self.latency_ms, 3),
             "tags": list(self.tags),
             "ungrounded": None if self.ungrounded is None else list(self.ungrounded),
+            "labels": dict(self.labels),
         }
-        return {key: value for key, value in plain.items() if key == "predicted" or value not in (None, "")}
+        return {key: value for key, value in plain.items() if key == "predicted" or value not in (None, "", {})}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Prediction:
@@ -122,7 +128,7 @@ class Metric:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Metric:
         """The inverse of :meth:`to_dict`."""
-        return cls(**{field.name: plain[field.name] for field in fields(cls)})
+        return cls(**{one.name: plain[one.name] for one in fields(cls)})
 
     def __str__(self) -> str:
         """``93.1 % (90.4 to 95.1, n = 450)``."""
@@ -190,7 +196,8 @@ def score(predictions: Sequence[Prediction]) -> Metrics:
 
 
 def score_slices(predictions: Sequence[Prediction]) -> dict[str, dict[str, Metrics]]:
-    """All metrics by ``category``, ``complexity``, number of ``constraints`` and ``tag``, labels sorted.
+    """All metrics by ``category``, ``complexity``, number of ``constraints``, ``tag`` and the predictions' own
+    dimensions, labels sorted.
 
     A question with several tags counts in each of them; one without a label of a dimension counts in none.
     """
@@ -200,6 +207,8 @@ def score_slices(predictions: Sequence[Prediction]) -> dict[str, dict[str, Metri
         "constraints": lambda p: [str(len(constraints(p.gold)))],
         "tag": lambda p: p.tags,
     }
+    for dimension in sorted({dimension for prediction in predictions for dimension in prediction.labels}):
+        labels[dimension] = partial(_own_label, dimension)
     result = {}
     for dimension, labels_of in labels.items():
         members: defaultdict[str, list[Prediction]] = defaultdict(list)
@@ -209,6 +218,10 @@ def score_slices(predictions: Sequence[Prediction]) -> dict[str, dict[str, Metri
         if members:
             result[dimension] = {label: score(members[label]) for label in sorted(members)}
     return result
+
+
+def _own_label(dimension: str, prediction: Prediction) -> list[str]:
+    return [prediction.labels[dimension]] if dimension in prediction.labels else []
 
 
 def confusion_by_field(predictions: Sequence[Prediction]) -> list[FieldConfusion]:

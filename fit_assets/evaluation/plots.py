@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fit_assets.evaluation.calibration import Calibration
 from fit_assets.evaluation.compare import Comparison
 from fit_assets.evaluation.intervals import percentile
 from fit_assets.evaluation.metrics import FieldConfusion, Metric
@@ -242,6 +243,28 @@ def place_coverage(coverage: pd.DataFrame, most: int = 12) -> bytes:
         axes.legend(frameon=False, fontsize=8)
     else:
         _say(axes, "nothing measured")
+    return _png(figure)
+
+
+def calibration(measured: Calibration, title: str = "Confidence and right answers") -> bytes:
+    """Right answers by confidence with 95 % intervals, and right answers when only the surest are given."""
+    figure, (bars, curve) = _figure_of(9, 3.4, title, (1.0, 1.0))
+    for position, one in enumerate(measured.bins):
+        value, low, high = _percent(one.right)
+        bars.bar(position, value, width=0.7, color=BLUE)
+        bars.errorbar(position, value, yerr=[[value - low], [high - value]], color="black", capsize=3, linewidth=1.2)
+        bars.plot([position - 0.35, position + 0.35], [100 * one.mean_confidence] * 2, color=VERMILION, linewidth=2)
+        bars.annotate(f"n={one.right.n}", (position, 2), ha="center", fontsize=7, color="white")
+    bars.set_xticks(range(len(measured.bins)), [f"{one.low:g} to {one.high:g}" for one in measured.bins], rotation=30)
+    bars.set_xlabel("confidence; red: its mean")
+    bars.set_ylabel("right answers (%)")
+    bars.set_ylim(0, 103)
+    curve.plot([100 * kept for kept, _ in measured.kept], [100 * right for _, right in measured.kept], color=GREEN)
+    curve.set_xlabel("questions answered, the surest first (%)")
+    curve.set_ylabel("right among them (%)")
+    curve.grid(alpha=0.3)
+    if measured.auroc is not None:
+        curve.set_title(f"area under the ROC curve {measured.auroc:.2f}", fontsize=9)
     return _png(figure)
 
 

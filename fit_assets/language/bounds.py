@@ -12,19 +12,19 @@ from fit_assets.language.reading import Reading
 Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
-    r"over|above|(?:more|greater|bigger|larger|higher|longer) than(?: or equal to)?|at least|at or above|in excess of|"
-    r"exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|starting (?:at|from)|"
-    r"(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|plus|>=?|≥|=>"
+    r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
+    r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
+    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|plus|>=?|≥|=>"
 )
 _UNDER = (
-    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) than(?: or equal to)?|at most|at or (?:under|below)|"
-    r"up ?to(?: and including)?|sub-?|south of|capped at|limited to|"
+    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
+    r"at or (?:under|below)|up ?to(?: and including)?|sub-?|south of|capped at|limited to|"
     r"(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
 _ABOUT = (
     r"around|(?<!care )(?<!know )about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|"
-    r"in the region of|near enough|give or take"
+    r"in the region of|near(?: to| enough)?|give or take"
 )
 _NOT = (
     r"(?:(?:drop|ignore|skip|forget|leave out) (?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
@@ -35,7 +35,7 @@ _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|lo
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
 # Where a comparing word or sign may begin.
 BEGINS = r"(?:(?<![a-z])|(?=[<>=≤≥]))"
-_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|like|say))* ?$"
+_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|like|say|what is it))* ?$"
 
 
 def _comparing(words: str) -> re.Pattern[str]:
@@ -45,11 +45,11 @@ def _comparing(words: str) -> re.Pattern[str]:
 
 # Inside the number itself: "5+ years", "kW >= 500", "8 or more years".
 _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"[+>≥]|or (?:more|over)\b")),
+    ("min", re.compile(r"[+>≥]|or (?:more|over)\b|-plus\b")),
     ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|at least)\b")),
+    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! to)|at least)\b")),
     ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)")),
     ("max", re.compile(r"(?:max(?:imum)?|tops|at most)\b")),
     ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),

@@ -87,7 +87,7 @@ _NUMBER = re.compile(
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:(?:[ ]?[+-]?[ ]?|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b)?)?
+    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b)?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
     """,
@@ -106,6 +106,8 @@ _FIT_ID = re.compile(
 )
 
 _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d-]|[,.]\d)")
+# "since '14"; installations began in the nineties, the scheme in 2010.
+_SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
 _RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
@@ -123,6 +125,7 @@ def quantities(question: str) -> list[Quantity]:
     """
     found: list[Quantity] = []
     short_ranges = {match.start(): match for match in _SHORT_RANGE.finditer(question)}
+    short_years = {match.start(1): match for match in _SHORT_YEAR.finditer(question)}
     identifiers = {match.start(match.lastgroup or 0): match for match in _FIT_ID.finditer(question)}
     position = 0
     while match := _NUMBER.search(question, position):
@@ -134,6 +137,8 @@ def quantities(question: str) -> list[Quantity]:
             if last > first:
                 found.append(Quantity(last, "year", span.start(2), span.end(2)))
             position = span.end()
+        elif (year := short_years.get(match.start())) and not _unit(match):
+            found.append(Quantity(2000 + int(year[1]), "year", *year.span()))
         elif match["spelled_digits"] or (match.start() in identifiers and not _unit(match)):
             found.append(Quantity(int(digits_of(match[0])), "fit_id", *match.span()))
         else:

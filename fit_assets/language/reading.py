@@ -25,6 +25,11 @@ _OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|
 # "above-10 kW", "up-to-50 kW", "under100kw": the words are the words.
 _STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\d)")
 
+# Dictated: "how erm many".
+_FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
+# "b4 2014"; alone it is a postcode.
+_TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
+
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
 
@@ -140,8 +145,9 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
 
 
 def _untabled(plain: str) -> str:
-    """The names of columns are words as well ("group by local_authority"), and "2012..2014" is a range."""
+    """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
+    text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     return _STUCK.sub(lambda words: words[0].replace("-", " ").rstrip() + " ", text)
 
 

@@ -362,7 +362,83 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
     }),
 ]  # fmt: skip
 
-ALL = TECHNOLOGY + CAPACITY + PLACES + TIME + BUSINESS + ONE + FIGURES + RANKINGS + REFUSED + FOUND
+# How people put it who saw no phrase of the generator.
+AS_PEOPLE_PUT_IT: list[tuple[str, dict[str, Any]]] = [
+    (
+        "digesters, Suffolk, anything 75kW up",
+        {"technology": "Anaerobic digestion", "location": "Suffolk", "capacity_min_kw": 75},
+    ),
+    ("wind bigger as 200 kW", {"technology": "Wind", "capacity_min_kw": 200}),
+    ("hydro at the most 90 kW", {"technology": "Hydro", "capacity_max_kw": 90}),
+    ("pv up to 300", {"technology": "Photovoltaic", "capacity_max_kw": 300}),
+    ("solar near 400 kW", {"technology": "Photovoltaic", "capacity_min_kw": 360, "capacity_max_kw": 440}),
+    ("hydro since '13", {"technology": "Hydro", "commissioned_year_min": 2013}),
+    ("turbines b4 2013", {"technology": "Wind", "commissioned_year_max": 2012}),
+    ("turbines with six-plus years of FIT", {"technology": "Wind", "fit_remaining_min_years": 6}),
+    (
+        "hydro that loses its tariff in 2035",
+        {"technology": "Hydro", "fit_expiry_year_min": 2035, "fit_expiry_year_max": 2035},
+    ),
+    (
+        "which hydro sites stop getting the tariff in 2033",
+        {"technology": "Hydro", "fit_expiry_year_min": 2033, "fit_expiry_year_max": 2033},
+    ),
+    (
+        "which digesters stop getting the tariff soonest",
+        {"technology": "Anaerobic digestion", "sort_by": "fit_remaining_asc", "limit": 10},
+    ),
+    (
+        "first four wind farms to expire in Fife",
+        {"technology": "Wind", "location": "Fife", "sort_by": "fit_remaining_asc", "limit": 4},
+    ),
+    ("best 15 solar farms by capacity", {"technology": "Photovoltaic", "sort_by": "capacity_desc", "limit": 15}),
+    ("who are the top 30 wind generators by capacity", {"technology": "Wind", "sort_by": "capacity_desc", "limit": 30}),
+    ("smallest hydro schemes, give me six", {"technology": "Hydro", "sort_by": "capacity_asc", "limit": 6}),
+    (
+        "put Fife next to Angus for wind",
+        {"query_type": "comparison", "technology": "Wind", "locations": ["Fife", "Angus"]},
+    ),
+    (
+        "how do wind and hydro differ in Powys",
+        {"query_type": "comparison", "technologies": ["Wind", "Hydro"], "location": "Powys"},
+    ),
+    (
+        "diff between Kent and Essex solar",
+        {"query_type": "comparison", "technology": "Photovoltaic", "locations": ["Kent", "Essex"]},
+    ),
+    (
+        "hydro MW installed per year",
+        {
+            "query_type": "aggregation",
+            "technology": "Hydro",
+            "aggregation": "sum_capacity",
+            "group_by": "commissioned_year",
+        },
+    ),
+    (
+        "how erm many turbines are in Fife",
+        {"query_type": "aggregation", "technology": "Wind", "aggregation": "count", "location": "Fife"},
+    ),
+    (
+        "update please: number of hydro sites in Fife",
+        {"query_type": "aggregation", "technology": "Hydro", "aggregation": "count", "location": "Fife"},
+    ),
+    ("update the tariff of site 4004", UNSUPPORTED),
+    ("landfill gas sites in Kent", UNSUPPORTED),
+    ("do turbines harm bats", UNSUPPORTED),
+    ("we have money to put into hydro in Fife", {"technology": "Hydro", "location": "Fife"}),
+    ("wind on the edge of Reading", {"technology": "Wind", "location": "Reading"}),
+    ("solar in the vicinity of Reading", {"technology": "Photovoltaic", "location": "Reading"}),
+    ("hydro in n wales", {"technology": "Hydro", "location": "North Wales"}),
+    ("PV near Gt Yarmouth", {"technology": "Photovoltaic", "location": "Great Yarmouth"}),
+    (
+        "hydro pitlochry 2013-2015",
+        {"technology": "Hydro", "location": "Pitlochry", "commissioned_year_min": 2013, "commissioned_year_max": 2015},
+    ),
+    ("solar wymondham over 10kw", {"technology": "Photovoltaic", "location": "Wymondham", "capacity_min_kw": 10}),
+    ("solar across great britain", {"technology": "Photovoltaic"}),
+]
+ALL = TECHNOLOGY + CAPACITY + PLACES + TIME + BUSINESS + ONE + FIGURES + RANKINGS + REFUSED + FOUND + AS_PEOPLE_PUT_IT
 
 
 @pytest.fixture(scope="module")

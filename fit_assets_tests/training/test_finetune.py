@@ -5,6 +5,7 @@ import json
 import math
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from fit_assets import artifacts
 from fit_assets.filters import canonical_text
+from fit_assets.training import finetune
 from fit_assets.training.finetune import (
     FineTuneConfig,
     FineTuneError,
@@ -23,10 +25,13 @@ from fit_assets.training.finetune import (
     last_good_checkpoint,
 )
 from fit_assets.training.presets import Preset, get_preset
+from fit_assets.training.prompt import messages, user_turn
 from fit_assets_tests.tiny_models import ARCHITECTURES, LESSONS, chat_style, preset_name
 
 # Six updates, a checkpoint after each second one; dropout, so that a resumed run must restore the random state.
-SHORT = FineTuneConfig(rank=4, alpha=8, dropout=0.1, batch_size=2, epochs=3, evaluations=3, learning_rate=1e-2)
+SHORT = FineTuneConfig(
+    rank=4, alpha=8, dropout=0.1, batch_size=2, epochs=3, evaluations=3, learning_rate=1e-2, copied_share=1.0
+)
 FILES = {
     "adapter_config.json",
     "adapter_model.safetensors",
@@ -233,6 +238,23 @@ def test_a_batch_holds_examples_of_much_the_same_length(examples: int) -> None:
     assert padding < 0.06
     # Sorted through and through, training would go from short answers to long ones.
     assert sum(map(max, batches[:20])) == pytest.approx(sum(map(max, batches[20:40])), rel=0.3)
+
+
+def test_an_example_with_a_share_stands_in_that_part_of_the_epochs() -> None:
+    shares = [0.4 if index % 2 else 1.0 for index in range(500)]
+    order = batch_order([50] * 500, 8, 10, seed=17, shares=shares)
+    counts = Counter(order)
+    assert {counts[index] for index in range(0, 500, 2)} == {10}
+    assert {counts[index] for index in range(1, 500, 2)} == {4}
+    assert len(batch_order([50] * 500, 8, 1, seed=17, shares=shares)) == pytest.approx(350, abs=25)
+    assert batch_order([50] * 500, 8, 10, seed=17, shares=shares) == order
+
+
+def test_only_an_answer_that_repeats_the_linked_values_is_copied() -> None:
+    linked = user_turn("wind in Devon").splitlines()[1]
+    assert finetune._is_copied(messages("wind in Devon", linked))
+    assert not finetune._is_copied(messages("wind in Devon", '{"technology":"Wind"}'))
+    assert not finetune._is_copied(messages("a joke", '{"query_type":"unsupported"}'))
 
 
 def test_a_fraction_of_an_epoch() -> None:

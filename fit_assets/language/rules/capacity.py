@@ -24,7 +24,7 @@ _SAYS_OTHERWISE = re.compile(
     r"[£$]$|\b(?:top|first|last|limit|year ?[<>=]*)$|\b(?:commission\w*|installed|built|expir\w*|ends?|id) ?[<>=≤≥]+$"
 )
 _COMPARES = re.compile(
-    rf"{BEGINS}(?:over|above|under|below|at (?:least|most)|(?:not|nothing) (?:over|under)|"
+    rf"{BEGINS}(?:over|above|under|below|(?<!top )up to|at (?:the )?(?:least|most)|(?:not|nothing) (?:over|under)|"
     r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|exceeding|[<>]=?|[≥≤])$"
 )
 _COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")

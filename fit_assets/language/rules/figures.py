@@ -8,12 +8,13 @@ from fit_assets.language.bounds import bound_of
 from fit_assets.language.numbers import Quantity
 from fit_assets.language.reading import Reading
 from fit_assets.language.rules import Filters, phrases
+from fit_assets.language.rules.business import SUPPORT
 
 # Figures -------------------------------------------------------------------------------------------------------------
 
 _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
-_NO_BOUND = r"(?! (?:of |is )?\d|:|=)"
+_NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
 _HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 _LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
@@ -43,6 +44,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "are there more",
             "numbers(?= (?:by|per))",
             "tally",
+            "headcount",
         ),
     ),
     (
@@ -52,6 +54,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
+            rf"(?<![0-9] )(?<![0-9]){_POWER} (?:installed |commissioned |added )?(?:by|per)",
             "add(?:s|ed)? up",
             r"compar\w+ .*(?:by|on) capacity",
             "(?:breakdown|split|sum|amount) of capacity",
@@ -136,8 +139,11 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "fit_remaining_asc",
         phrases(
-            r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+)"
-            r"(?: the)? (?:first|soonest|earliest|next(?! \d))",
+            r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+|"
+            r"(?:stop|los)\w* (?:getting |receiving )?(?:the |their |its )?\w+)"
+            rf"(?: (?:the |their |its )?{SUPPORT})?(?: the)? (?:first|soonest|earliest|next(?! \d))",
+            r"(?:by|of) how soon (?:[a-z]+ ){1,4}(?:expir\w*|ends?|finish\w*|runs? out|stops?)",
+            rf"first (?:[0-9]+|{_SPELLED}) (?:[a-z]+ ){{1,3}}to (?:expire|end|run out|finish|lapse|come off)",
             rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))? "
             r"(?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
             rf"next (?:(?:[0-9]+|{_SPELLED}) )?(?:[a-z]+ ){{0,2}}to (?:expire|end|run out|finish|come off)",
@@ -153,7 +159,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"date,? desc\w*",
             "newest",
             "most recent(?:ly)?",
-            "latest(?! by)",
+            "(?<!at the )latest(?! by)",
             "youngest",
             "last (?:to be )?(?:built|commissioned)",
         ),
@@ -190,6 +196,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "highest",
             "greatest",
             "most powerful",
+            rf"(?:best|top)(?= (?:[0-9]+|{_SPELLED}) .*by {_SIZE})",
             rf"{_SORTED_BY} {_SIZE}",
             rf"{_SIZE},? desc\w*",
             rf"{_DESCENDING} {_SIZE}",
@@ -206,7 +213,7 @@ _ONLY_ORDERED = phrases(
     rf"{_ASCENDING}|{_DESCENDING}",
     "in order of",
 )
-_SUPERLATIVE = "(?:largest|biggest|smallest|newest|oldest|latest|earliest|highest|lowest)"
+_SUPERLATIVE = "(?:largest|biggest|smallest|tiniest|newest|youngest|oldest|latest|earliest|highest|lowest)"
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _NOUN = (
     r"(?:site|farm|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
@@ -220,18 +227,26 @@ _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
-_TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best)$")
+_TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|(?:handful|few) ?:?)$")
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
-_ROWS = re.compile(rf"{_NOUN}s?\b|results?\b|rows?\b")
+_ROWS = re.compile(rf"(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b")
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
-_COMPARE = phrases(r"compar\w+", "contrast", "side by side", "stack up")
+_COMPARE = phrases(
+    r"compar\w+",
+    "contrast",
+    "side by side",
+    "stacks? up",
+    r"(?:put|set|stack|line) .*(?:next to|alongside|beside|against)",
+    "how (?:do|does) .*(?:differ|measure up|line up)",
+)
 _VERSUS = phrases(
-    r"(?<!p\.)(?<!p )vs?\.?",
+    r"(?<!p\.)(?<!p )(?:vs?|vrs)\.?",
     "versus",
     "against",
-    "difference between",
+    "diff(?:erence)?s? between",
+    r"(?:further ahead|better off|beats?|ahead of|outstrips?|outdo(?:es)?|outperforms?)",
     "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
     "(?:more|most|bigger|biggest|larger|largest)",
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",

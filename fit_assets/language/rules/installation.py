@@ -38,12 +38,14 @@ _RATE = phrases(
 _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!on the )(?<!of )(?<!their )tariffs?"
     r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over(?! §)|good|remain\w*|end\w*|"
-    r"expir\w*|period|term|life\w*|run\w*|stops?|"
+    r"already|expir\w*|period|term|life\w*|run\w*|stops?|"
     r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
     r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
     r"when (?:do|does|did|will|is|are) (?:[a-z'-]+ ){0,3}tariffs?",
+    r"(?:stop(?:s|ping)?|los(?:e|es|ing)|leav(?:e|es|ing)) (?:getting |receiving |being paid |drawing )?"
+    r"(?:the |their |its )?tariffs?",
     r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|(?<!put )(?<!set )up(?! to))",
 )
 _REVENUE = phrases(
@@ -51,7 +53,7 @@ _REVENUE = phrases(
     "incomes?",
     r"earn(?:s|ed|ing|ings)?",
     "payouts?",
-    "money",
+    "money(?! (?:to|put|aside|for|ready|waiting))",
     r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
 )
 _REGIONAL = phrases(

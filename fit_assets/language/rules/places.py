@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
+
+from rapidfuzz.distance import OSA
 
 from fit_assets.language.reading import BLANK, Named, Reading
 from fit_assets.language.rules import Filters, phrases
@@ -11,7 +14,7 @@ from fit_assets.language.vocabulary import WORDS, find_technologies, word_set
 
 _PREPOSITION = re.compile(
     r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
-    r"close to|next to|by|from|(?:location|place|town|county) is|"
+    r"close to|next to|by|from|(?:vicinity|neighbourhood|outskirts) of|(?:location|place|town|county) is|"
     r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|region) of\s+)?"
     r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
 )
@@ -35,6 +38,8 @@ _SURFACES = word_set(
     """
 )
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
+# A question of so many words is a list of what is wanted, not a sentence with words that nobody here knows.
+_FEW_WORDS = 6
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
 
@@ -67,8 +72,28 @@ def unknown_places(asked: Reading) -> list[str]:
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     found = [_as_capitalised(asked, name) for name in found]
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
-        found = _capitalised(asked)
+        found = _capitalised(asked) or _beside_technology(asked)
     return list(dict.fromkeys(map(title_case, found)))
+
+
+def _beside_technology(asked: Reading) -> list[str]:
+    """A name typed without preposition or capitals beside the only technology: "hydro pitlochry 2013"."""
+    words = re.findall(r"[a-z]{2,}", asked.text)
+    if asked.places or asked.codes or len(asked.technologies) != 1 or len(words) > _FEW_WORDS:
+        return []
+    technology = asked.technologies[0]
+    after = re.match(r"[ ,:-]*((?:[a-z]{4,}(?: |$)){1,2})", asked.text[technology.end :])
+    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: technology.start])
+    for beside in (after, before):
+        name = list(itertools.takewhile(_is_foreign, beside[1].split())) if beside else []
+        if beside and name and (beside is after or len(name) == len(beside[1].split())):
+            return [" ".join(name)]
+    return []
+
+
+def _is_foreign(word: str) -> bool:
+    """Whether a word is none of the language, nor one of its words with a slip."""
+    return not _is_plain(word) and not any(OSA.distance(word, one, score_cutoff=2) <= 2 for one in WORDS)
 
 
 def _as_capitalised(asked: Reading, name: str) -> str:

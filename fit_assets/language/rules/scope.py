@@ -28,6 +28,7 @@ _OTHER_TECHNOLOGIES = phrases(
     r"ev charg\w+",
     r"charg(?:ing|e) points?",
     "(?<!chp )(?<!power )boilers?",
+    "(?:landfill|sewage|shale) gas",
     "storage",
     "grid (?:[a-z]+ )?(?:capacity|connections?)",
 )
@@ -48,13 +49,13 @@ _OTHER_SCHEMES = phrases(
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
     r"(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
-    r"(?:delete|remove|erase|drop|update|change|edit|modify|amend|set(?! .*against)|add(?! up)|insert|create|rename|"
-    r"overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
+    r"(?:delete|remove|erase|drop|update(?! please ?[:,])|change|edit|modify|amend|set(?! .*against)|add(?! up)|"
+    r"insert|create|rename|overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
     r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
 _OTHER_TOPICS = phrases(
-    "weather",
+    "(?<!never mind the )weather",
     "forecast",
     "(?:how|too|so|very|be|get|it) windy",
     "wind (?:speed|chill|direction|instruments?)",
@@ -75,7 +76,8 @@ _OTHER_TOPICS = phrases(
     "explain",
     "invented",
     "made of",
-    "who (?:invented|was|won|(?:is|are)(?! (?:running|operating|generating|using)))",
+    "who (?:invented|was|won)",
+    "who (?:is|are)(?! (?:running|operating|generating|using|the (?:top|biggest|largest|smallest)))",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
     "how do i(?! (?:find|see|get|list|show|look))",
@@ -86,12 +88,13 @@ _OTHER_TOPICS = phrases(
     "quotes? for",
     r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
     "do you think",
-    r"kills? ",
+    "(?:kill|harm|hurt|scare)s?",
     r"planning app\w+",
     "people live",
     "population",
     "ppa price",
-    "my (?:roof|house|home|garden|bill|boiler)",
+    "(?<!from )(?<!near )(?<!by )my (?:roof|house|home|garden|bill|boiler)",
+    "(?:cheapest|electricity|energy|gas) tariffs?",
     "planning permission",
     "mortgage",
     "loan",
@@ -144,6 +147,10 @@ _DOMAIN = phrases(
     r"acqui\w+",
     "installed",
     r"expir\w+",
+    r"ends? in \d{4}",
+    "technolog(?:y|ies)",
+    "breakdown",
+    "stacks? up",
 )
 
 

@@ -19,6 +19,7 @@ _EXPIRY = phrases(
     r"laps\w+",
     r"stops?",
     r"leav(?:e|es|ing)",
+    rf"los(?:e|es|ing) (?:the |their |its )?{SUPPORT}",
     r"(?:run(?:s|ning)?) (?:out|until)",
     r"(?:com|go|roll|fall|drop)(?:e|es|s|ing)? off",
     r"off[ -](?:fit|subsidy|tariff)",
