@@ -41,7 +41,7 @@ CATEGORIES: dict[str, int] = {
 }
 OUT_OF_SCOPE = "out_of_scope"
 DEFAULT_SIZE = sum(CATEGORIES.values())
-_OUT_OF_SCOPE_SHARE = 200 / DEFAULT_SIZE
+_OUT_OF_SCOPE_SHARE = 400 / DEFAULT_SIZE
 _ATTEMPTS = 200
 _ATTEMPTS_AT_A_VARIANT = 8
 # Natural questions have slips of their own.

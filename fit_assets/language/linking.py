@@ -1,10 +1,11 @@
 """Value linking: what code can look up or compute in a question is told to the model with the question.
 
 A name becomes its canonical form with its postcode patterns; a number with its unit and the words beside it becomes a
-bound in kW, in years or on a calendar year ("after 2015" is 2016 and later). Code writes these values as the answer
-would; the model decides which of them hold, and what is asked of the installations: it copies values, it does not
-remember or calculate them. In work on questions to databases this is called value linking (Lin, Socher, Xiong,
-"Bridging Textual and Tabular Data", 2020).
+bound in kW, in years or on a calendar year ("after 2015" is 2016 and later), and so does a word that stands for a
+number ("small", "expired", the ten years of "repowering"). Code writes these values as the answer would; the model
+decides which of them hold, and what is asked of the installations: it copies values, it does not remember or calculate
+them. In work on questions to databases this is called value linking (Lin, Socher, Xiong, "Bridging Textual and Tabular
+Data", 2020).
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 from fit_assets.filters import canonical_text
 from fit_assets.language.numbers import Quantity, digits_of
 from fit_assets.language.reading import Reading, read
-from fit_assets.language.rules.business import stated_time_left
+from fit_assets.language.rules.business import time_left
 from fit_assets.language.rules.capacity import capacity
+from fit_assets.language.rules.figures import rank
+from fit_assets.language.rules.installation import fit_rate
 from fit_assets.language.rules.places import place
+from fit_assets.language.rules.scope import named_outside
 from fit_assets.language.rules.technologies import technology
 from fit_assets.language.rules.years import years
 
@@ -35,17 +39,21 @@ def linked_values(question: str, gazetteer: Gazetteer) -> str:
 
     ``{"capacity_min_kw":1500,"location":"Berkshire","postcode_patterns":["RG","SL"],"technology":"Wind"}`` for "wind in
     berks of 1.5MW or more". What the question rules out is left out. Behind it stand other numbers that the question
-    has in words ("top ten": 10), and ``abroad`` where it names a place outside Great Britain. Never fails, whatever the
-    text.
+    has in words ("top ten": 10), and what the scheme does not have: ``abroad`` where a place outside Great Britain is
+    named, ``other technology``, ``other scheme``. Never fails, whatever the text.
     """
     asked = read(question, gazetteer)
-    linked = [_object(_values(asked)), *_other_numbers(asked), *(["abroad"] if asked.outside_great_britain else [])]
+    linked = [_object(_values(asked)), *_other_numbers(asked), *named_outside(asked)]
     return " ".join(text for text in linked if text)
 
 
 def _values(asked: Reading) -> dict[str, Any]:
     identifiers = [digits_of(asked.written(number)) for number in asked.of_kind("fit_id")]
-    values = technology(asked) | place(asked) | capacity(asked) | years(asked, is_rate=False) | stated_time_left(asked)
+    is_rate = bool(fit_rate(asked))
+    values = technology(asked) | place(asked) | capacity(asked) | years(asked, is_rate)
+    if not is_rate:
+        by_year = "fit_expiry_year_min" in values or "fit_expiry_year_max" in values
+        values |= time_left(asked, by_year=by_year, ranked=rank(asked).get("sort_by") == "fit_remaining_asc")
     if identifiers:
         values["fit_id"] = identifiers[0]
     return values

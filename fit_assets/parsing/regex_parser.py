@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fit_assets.filters import QueryFilters
 from fit_assets.language.reading import Reading, read
 from fit_assets.language.rules import Filters, phrases
-from fit_assets.language.rules.business import intent, stated_time_left, worded_time_left
+from fit_assets.language.rules.business import intent, time_left
 from fit_assets.language.rules.capacity import capacity
 from fit_assets.language.rules.figures import aggregation, comparison, rank
 from fit_assets.language.rules.installation import fit_id, fit_rate, shown
@@ -99,9 +99,6 @@ def _search(asked: Reading) -> Filters:
 
 def _business(asked: Reading, filters: Filters) -> Filters:
     """Intent and years left: what the question states replaces what a word stands for, and that the intent's own."""
-    found, default = intent(asked)
-    stated = stated_time_left(asked)
-    if stated or "fit_expiry_year_min" in filters or "fit_expiry_year_max" in filters:
-        return found | stated
-    worded = {} if filters.get("sort_by") == "fit_remaining_asc" else worded_time_left(asked)
-    return found | (worded or default)
+    by_year = "fit_expiry_year_min" in filters or "fit_expiry_year_max" in filters
+    ranked = filters.get("sort_by") == "fit_remaining_asc"
+    return intent(asked)[0] | time_left(asked, by_year=by_year, ranked=ranked)

@@ -49,7 +49,7 @@ class FineTuneConfig:
     rank: int = 32
     alpha: int = 64
     dropout: float = 0.0
-    epochs: float = 1.75
+    epochs: float = 2.0
     copied_share: float = 0.4
     learning_rate: float = 1.5e-3
     scheduler: str = "cosine"

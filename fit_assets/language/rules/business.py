@@ -131,6 +131,19 @@ def stated_time_left(asked: Reading) -> Filters:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def time_left(asked: Reading, *, by_year: bool = False, ranked: bool = False) -> Filters:
+    """Bounds on the years of tariff left: stated, or what a word stands for, or what an intent brings along.
+
+    ``by_year`` says that the question bounds the year of the tariff's end, ``ranked`` that it ranks by the time left
+    ("expiring first"): neither needs a word's or an intent's default.
+    """
+    stated = stated_time_left(asked)
+    if stated or by_year:
+        return stated
+    worded = {} if ranked else worded_time_left(asked)
+    return worded or intent(asked)[1]
+
+
 def worded_time_left(asked: Reading) -> Filters:
     """Bounds on the years of tariff left that a word stands for ("expired", "urgent", the "optimal" window)."""
     if asked.has(_EXPIRED) and not asked.has(_STILL_PAID):

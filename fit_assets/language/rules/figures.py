@@ -216,7 +216,7 @@ _ONLY_ORDERED = phrases(
 _SUPERLATIVE = "(?:largest|biggest|smallest|tiniest|newest|youngest|oldest|latest|earliest|highest|lowest)"
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _NOUN = (
-    r"(?:site|farm|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
+    r"(?:site|farm|park|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
     r"windmill|boiler|engine|facility|target|prospect|candidate|earner)"
 )
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bhydros\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")

@@ -49,8 +49,8 @@ _OTHER_SCHEMES = phrases(
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
     r"(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
-    r"(?:delete|remove|erase|drop|update(?! please ?[:,])|change|edit|modify|amend|set(?! .*against)|add(?! up)|"
-    r"insert|create|rename|overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
+    r"(?:delete|remove|erase|drop|merge|strike|update(?! please ?[:,])|change|edit|modify|amend|set(?! .*against)|"
+    r"add(?! up)|insert|create|rename|overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
     r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
@@ -154,14 +154,23 @@ _DOMAIN = phrases(
 )
 
 
+def named_outside(asked: Reading) -> list[str]:
+    """What the question names that the scheme does not have: ``abroad``, ``other technology``, ``other scheme``."""
+    found = {
+        "abroad": asked.outside_great_britain,
+        "other technology": asked.has(_OTHER_TECHNOLOGIES),
+        "other scheme": asked.has(_OTHER_SCHEMES),
+    }
+    return [name for name, named in found.items() if named]
+
+
 def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     """Whether to refuse; ``says_something`` is whether any rule found a filter.
 
     Without a word of the domain, a question is refused where it has words that nobody here knows: "Devon" is a
     search in Devon, "restaurants in Devon" is none.
     """
-    refused = (_OTHER_TECHNOLOGIES, _OTHER_SCHEMES, _ORDER, _OTHER_TOPICS)
-    if asked.outside_great_britain or any(map(asked.has, refused)):
+    if named_outside(asked) or asked.has(_ORDER) or asked.has(_OTHER_TOPICS):
         return True
     if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
