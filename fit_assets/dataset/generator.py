@@ -41,6 +41,7 @@ CATEGORIES: dict[str, int] = {
 }
 OUT_OF_SCOPE = "out_of_scope"
 DEFAULT_SIZE = sum(CATEGORIES.values())
+# As many as people ask of them, and what the model finds hardest.
 _OUT_OF_SCOPE_SHARE = 400 / DEFAULT_SIZE
 _ATTEMPTS = 200
 _ATTEMPTS_AT_A_VARIANT = 8
@@ -120,6 +121,11 @@ def quotas(size: int) -> dict[str, int]:
     return counts
 
 
+def out_of_scope_of(size: int) -> int:
+    """How many out-of-scope examples go with so many of the categories."""
+    return round(size * _OUT_OF_SCOPE_SHARE)
+
+
 def generate(config: GeneratorConfig | None = None, measured: Iterable[str] = ()) -> list[Example]:
     """The whole data set, by category in the order of ``CATEGORIES``, the out-of-scope examples last.
 
@@ -131,7 +137,7 @@ def generate(config: GeneratorConfig | None = None, measured: Iterable[str] = ()
     """
     config = config or GeneratorConfig()
     world = _World(load_phrases(), load_gazetteer())
-    many = round(config.size * _OUT_OF_SCOPE_SHARE) if config.out_of_scope is None else config.out_of_scope
+    many = out_of_scope_of(config.size) if config.out_of_scope is None else config.out_of_scope
     seen = _Seen(measured)
     named: Counter[str] = Counter()
     examples: list[Example] = []

@@ -82,7 +82,7 @@ class ExamplesConfig(ArtifactConfig):
     code_version=GENERATOR_CODE,
 )
 def training_examples(context: dg.AssetExecutionContext, config: ExamplesConfig) -> dg.MaterializeResult[None]:
-    """Generated questions with their filters: 4,500 by category, and 200 out of scope on top."""
+    """Generated questions with their filters: 4,500 by category, and 400 out of scope on top."""
     from fit_assets.dataset.examples import read_jsonl, write_jsonl
     from fit_assets.dataset.generator import GeneratorConfig, generate
     from fit_assets.dataset.noise import NoiseConfig
@@ -151,10 +151,9 @@ def judge_rules(names: Iterable[str]) -> Iterator[dg.AssetCheckResult]:
 @dg.asset_check(asset="training_examples", blocking=True)
 def counts_by_category() -> dg.AssetCheckResult:
     """Every category has exactly the number of examples that the mission asks for."""
-    from fit_assets.dataset.generator import CATEGORIES, OUT_OF_SCOPE
+    from fit_assets.dataset.generator import CATEGORIES, OUT_OF_SCOPE, out_of_scope_of
 
-    # 200 out-of-scope questions go with each 4,500.
-    expected = CATEGORIES | {OUT_OF_SCOPE: round(sum(CATEGORIES.values()) * 200 / 4_500)}
+    expected = CATEGORIES | {OUT_OF_SCOPE: out_of_scope_of(sum(CATEGORIES.values()))}
     found = Counter(example.category for example in read_raw(layout.dataset("training_examples")))
     wrong = {name: found[name] for name in sorted(expected.keys() | found.keys()) if found[name] != expected.get(name)}
     return check_result(

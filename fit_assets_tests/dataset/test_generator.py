@@ -16,7 +16,7 @@ from fit_assets.places import fill_patterns, load_gazetteer
 
 def test_quotas_are_exact(examples):
     counts = Counter(example.category for example in examples)
-    assert dict(counts) == CATEGORIES | {"out_of_scope": 200}
+    assert dict(counts) == CATEGORIES | {"out_of_scope": 400}
     assert sum(CATEGORIES.values()) == 4500
 
 
