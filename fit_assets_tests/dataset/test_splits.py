@@ -26,7 +26,7 @@ def _inside(part):
 
 def test_sizes_are_exact(examples, splits):
     assert [len(_inside(part)) for part in (splits.train, splits.validation, splits.test)] == [3600, 450, 450]
-    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [3760, 470, 470]
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [3920, 490, 490]
     everything = splits.train + splits.validation + splits.test
     assert sorted(example.q for example in everything) == sorted(example.q for example in examples)
 
