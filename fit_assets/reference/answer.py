@@ -45,6 +45,8 @@ FIGURES = {
     "min_capacity": "Smallest capacity",
     "max_capacity": "Largest capacity",
 }
+# What the sentence says of a set before it tells how many there are.
+_SHOWN_FIGURES = ("avg_capacity", "min_capacity", "max_capacity")
 RANKINGS = {
     "capacity_desc": "largest first",
     "capacity_asc": "smallest first",
@@ -116,6 +118,7 @@ def answer(
             notes += _place_notes(connection, filters, as_of, gazetteer, summary.without_postcode)
             if summary.count == 0 and set(filters.to_dict()) != {"fit_id"}:
                 notes.append(_why_empty(connection, filters, as_of, gazetteer))
+            notes += _group_notes(filters, rows)
             notes += _register_notes(connection, filters)
     sentence = f"{describe(filters, gazetteer)}: {_result(filters, query, rows, summary)}"
     if _counts_years(filters):
@@ -223,6 +226,8 @@ def _result(filters: QueryFilters, query: Query, rows: list[dict[str, Any]], sum
         found = "no such installation" if not rows else "; ".join(_site_sentence(row) for row in rows)
     elif summary.count:
         found += f", {_kilowatts(summary.capacity_kw)} in all"
+    if query.kind == "breakdown" and not filters.group_by and filters.aggregation in _SHOWN_FIGURES and rows:
+        found = f"{_exact(next(iter(rows[0].values())))} ({found})"
     if query.kind == "search" and len(rows) < summary.count:
         found += f", {len(rows):,} of them shown"
     if summary.count and filters.include_revenue and summary.revenue_gbp is not None:
@@ -279,6 +284,13 @@ def _place_notes(
                 "of them found by council, region or nation."
             )
     return notes
+
+
+def _group_notes(filters: QueryFilters, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    group = filters.group_by
+    if group is None or all(row.get(group) is not None for row in rows):
+        return []
+    return [f"The line without a name: installations whose {group.replace('_', ' ')} the register does not state."]
 
 
 def _register_notes(connection: duckdb.DuckDBPyConnection, filters: QueryFilters) -> list[str]:
@@ -347,6 +359,10 @@ def _listed(names: Sequence[str], joint: str) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _exact(capacity_kw: float | None) -> str:
+    return "none" if capacity_kw is None else f"{capacity_kw:,.2f}".rstrip("0").rstrip(".") + " kW"
 
 
 def _kilowatts(capacity_kw: float) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # What a column of Ofgem's is called, reduced to lower-case letters and digits; of two that match, the left one counts.
 COLUMN_NAMES: dict[str, str] = {
-    "fit_id": r"(fit)?(installation|accreditation)?(id|identifier|number|no|ref|reference)",
+    "fit_id": r"(unique)?(fit)?(installation|accreditation|generator)?(id|ref|reference)?"
+    r"(id|identifier|number|no|num|ref|reference)",
     "outward_code": r"(installation)?(postcode|postalcode)(district|outward|outwardcode|outcode|area|sector)?"
     r"|outwardcode|outcode",
     "technology": r"(installation)?tech(nology)?(type|name)?",
@@ -108,8 +109,8 @@ def read_file(file: Path) -> Iterator[Batch]:
             empty.append(str(error))
             yield Batch(label, None)
     if len(empty) == len(sheets):
-        # The longest reason is that of a sheet with a header that lacks a column.
-        raise IngestError(f"{file}{max(empty, key=len)}")
+        # A header that lacks a column says more than a sheet without one.
+        raise IngestError(f"{file}{next((reason for reason in empty if reason.startswith(', row')), empty[0])}")
 
 
 def key(text: str) -> str:
@@ -148,9 +149,11 @@ def _find_header(rows: Iterator[Row]) -> tuple[dict[str, int], int, set[str]]:
     above: list[str] = []
     for line, cells in islice(rows, HEADER_WITHIN_ROWS):
         names = [_text(cell) for cell in cells]
-        # Merged cells: a name may stand in the row above.
-        both = [below or upper for below, upper in zip_longest(names, above, fillvalue="")]
-        for candidate in (names, both):
+        # Merged cells: a name, or its beginning, may stand in the row above.
+        two_rows = list(zip_longest(above, names, fillvalue=""))
+        filled = [below or upper for upper, below in two_rows]
+        joined = [f"{upper} {below}" for upper, below in two_rows]
+        for candidate in (names, filled, joined):
             found = _positions(candidate)
             if not {"technology", "installed_kw"} <= set(found) and not {"technology", "declared_kw"} <= set(found):
                 continue

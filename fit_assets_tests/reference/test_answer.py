@@ -221,3 +221,17 @@ def test_without_a_warehouse(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_the_sentence_says_what_was_understood(filters: dict[str, Any], phrase: str) -> None:
     assert describe(QueryFilters.parse(filters)) == phrase
+
+
+def test_a_single_figure_stands_in_the_sentence() -> None:
+    result = ask(query_type="aggregation", aggregation="max_capacity", technology="Wind", location="Berkshire")
+    (row,) = result.rows
+    assert f"{row['largest_capacity_kw']:,.2f}".rstrip("0").rstrip(".") + " kW (" in result.sentence
+    empty = ask(query_type="aggregation", aggregation="avg_capacity", technology="Wind", location="Atlantis")
+    assert ": none (0 installations)" in empty.sentence
+
+
+def test_a_group_without_a_name_is_explained() -> None:
+    result = ask(query_type="aggregation", aggregation="count", group_by="region", technology="Hydro")
+    assert any(row["region"] is None for row in result.rows)
+    assert any("whose region the register does not state" in note for note in result.notes)

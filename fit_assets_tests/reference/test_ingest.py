@@ -435,3 +435,28 @@ def test_a_folder_of_sheets_without_a_table(folder: Path) -> None:
     write_excel(folder / "a.xlsx", [["Notes"], ["Nothing here"]])
     with pytest.raises(IngestError, match=r"a.xlsx: no header row"):
         read_reports(folder)
+
+
+def test_a_header_of_two_rows_is_read_as_one(folder: Path) -> None:
+    upper = ["", "Installation", "", "", "Installation", "Local"]
+    lower = ["Technology", "PostCode", "Installed capacity", "Commissioning date", "Type", "authority"]
+    row = ["Wind", "RG17", "500", "12/01/2012", "Community", "West Berkshire"]
+    write_excel(folder / "a.xlsx", [*TITLE, upper, lower, row])
+    found = rows_of(folder).iloc[0]
+    assert (found["installation_type"], found["local_authority"]) == ("Community", "West Berkshire")
+
+
+@pytest.mark.parametrize("name", ["FIT Ref No", "FIT Reference Number", "Unique FIT ID", "Installation ID number"])
+def test_the_identifier_under_other_names(name: str, folder: Path) -> None:
+    write_csv(folder / "a.csv", [[name if column == "FIT ID" else column for column in LATER], later()])
+    assert rows_of(folder)["fit_id"].tolist() == ["4004"]
+
+
+def test_a_sheet_that_lacks_a_column_is_named_before_a_cover_page(folder: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["A cover page with a long title that says nothing of any column whatever"])
+    sheet = book.create_sheet("Part 1")
+    sheet.append([name for name in LATER if name != "Installation Type"])
+    book.save(folder / "a.xlsx")
+    with pytest.raises(IngestError, match=r"row 1: the header lacks a column \(installation_type\)"):
+        read_reports(folder)
