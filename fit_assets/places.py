@@ -44,6 +44,10 @@ _COMPASS = _words("north south east west mid central northern southern eastern w
 # A compass word before a place of these kinds names another place: West Devon, North Norfolk, South England.
 _COMPASS_MAKES_ANOTHER = frozenset({"nation", "region", "county", "historic", "area"})
 _LEADS_TO_PLACE = _words("in near around across by from at within outside throughout compare between versus vs")
+# "Glen Lyon" and "Ireland Wood" are not abroad.
+_PARTS_OF_NAMES = _words(
+    "avenue ben bridge common farm glen green hill house lane loch lower mill mount park road street upper wood"
+)
 _NEARNESS = _words("vicinity neighbourhood outskirts north south east west edge town city")
 _JOINS = _words("and or vs versus with to")
 _TECHNOLOGY_WORDS = _words(
@@ -214,7 +218,11 @@ class Gazetteer:
             if key in self._districts:
                 return [_Span(first, last, None, district=self._districts[key])]
             if key in self._outside and words != ["us", "a"]:  # "give us a list"
-                return [_Span(first, last, None, outside=True)]
+                beside = {
+                    tokens[first - 1].word if first else "",
+                    *(token.word for token in tokens[last + 1 : last + 2]),
+                }
+                return [_Span(first, last, None, outside=beside.isdisjoint(_PARTS_OF_NAMES))]
         return []
 
     def _misspelt(self, tokens: list[_Token], first: int, last: int) -> list[_Span]:

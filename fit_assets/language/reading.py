@@ -140,7 +140,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         technologies=_included(text, technologies, exclusions),
         numbers=tuple(quantities(text)),
         exclusions=tuple(exclusions),
-        outside_great_britain=gazetteer.names_outside(plain),
+        # "New York LN4" is in Lincolnshire.
+        outside_great_britain=gazetteer.names_outside(plain) and not any(code.name[-1].isdigit() for code in codes),
     )
 
 

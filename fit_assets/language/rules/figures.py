@@ -248,7 +248,7 @@ _VERSUS = phrases(
     "diff(?:erence)?s? between",
     r"(?:further ahead|better off|beats?|ahead of|outstrips?|outdo(?:es)?|outperforms?)",
     "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
-    "(?:more|most|bigger|biggest|larger|largest)",
+    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)",
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
     "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
     "(?:biggest|largest).*, .* or",

@@ -72,19 +72,16 @@ _OTHER_TOPICS = phrases(
     "football",
     "restaurants?",
     "hotels?",
-    "news",
     "explain",
     "invented",
     "made of",
     "who (?:invented|was|won)",
-    "who (?:is|are)(?! (?:running|operating|generating|using|the (?:top|biggest|largest|smallest)))",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
     "how do i(?! (?:find|see|get|list|show|look))",
     "co2",
     "bank details",
     "history of",
-    "suppliers?",
     "quotes? for",
     r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
     "do you think",
@@ -112,6 +109,12 @@ _OTHER_TOPICS = phrases(
     "(?:manufacturer|brand|inverter)s?",
     r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
     r"wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
+)
+# Topics that also stand beside a real question: "for the Cambrian News: hydro near Machynlleth".
+_IN_PASSING = phrases(
+    "news",
+    "suppliers?",
+    "who (?:is|are)(?! (?:running|operating|generating|using|our|the (?:top|biggest|largest|smallest)))",
 )
 _DOMAIN = phrases(
     "sites?",
@@ -171,6 +174,9 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     search in Devon, "restaurants in Devon" is none.
     """
     if named_outside(asked) or asked.has(_ORDER) or asked.has(_OTHER_TOPICS):
+        return True
+    is_search = asked.technologies and (asked.places or asked.codes or asked.numbers or unknown_places(asked))
+    if asked.has(_IN_PASSING) and not is_search:
         return True
     if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
