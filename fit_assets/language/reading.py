@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fit_assets.language.numbers import Kind, Quantity, quantities
-from fit_assets.language.text import normalise_question
+from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ BLANK = "§"
 _AREA_IN_CAPITALS = re.compile(
     r"\b(?:in|near|around|across|within|under) (AL|BA|CA|CH|CO|DA|DE|EN|HA|HR|IP|LA|LE|ME|OX|PA|PE|PO|SO|ST|TA)\b"
 )
+
+
+# Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
+_LONGEST = 4 * MAX_QUESTION_CHARS
 
 
 class _Span(Protocol):
@@ -118,6 +122,7 @@ class Reading:
 
 def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
+    question = question[:_LONGEST]
     plain = normalise_question(question)
     text = mend(_untabled(plain), _words_of_names(gazetteer))
     text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from fit_assets.evaluation.critical import run_critical_tests
 from fit_assets.filters import QueryFilters
+from fit_assets.parsing.ground import ungrounded
 from fit_assets.parsing.regex_parser import RegexParser
 from fit_assets.places import fill_patterns
+from fit_assets_tests.fuzzed import fuzzed
 
 UNSUPPORTED = {"query_type": "unsupported"}
 
@@ -470,6 +472,13 @@ def test_an_exclusion_is_left_out_with_a_note(parser: RegexParser) -> None:
     assert answer.filters is not None
     assert answer.filters.technology is None
     assert any("Photovoltaic" in note for note in answer.notes)
+
+
+def test_no_question_brings_an_error_or_a_value_from_nowhere(parser: RegexParser) -> None:
+    for question in fuzzed(1_500, seed=1):
+        answer = parser.parse(question)
+        assert answer.filters is not None, question
+        assert not ungrounded(question, answer.filters), question
 
 
 def test_a_batch_answers_in_order(parser: RegexParser) -> None:

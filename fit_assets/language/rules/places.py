@@ -16,7 +16,8 @@ _PREPOSITION = re.compile(
     r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
     r"close to|next to|by|from|(?:vicinity|neighbourhood|outskirts) of|(?:location|place|town|county) is|"
     r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|region) of\s+)?"
-    r"(?P<words>[a-z][a-z'.&-]*(?:,?\s+[a-z&][a-z'.-]*){0,7})"
+    # A word with a digit in it is no name.
+    r"(?P<words>[a-z][a-z'.&-]*(?![a-z0-9])(?:,?\s+[a-z&][a-z'.-]*(?![a-z0-9])){0,7})"
 )
 # "over Strathpeffer way", and an isle wherever it is named.
 _SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
@@ -82,7 +83,7 @@ def _beside_technology(asked: Reading) -> list[str]:
     if asked.places or asked.codes or len(asked.technologies) != 1 or len(words) > _FEW_WORDS:
         return []
     technology = asked.technologies[0]
-    after = re.match(r"[ ,:-]*((?:[a-z]{4,}(?: |$)){1,2})", asked.text[technology.end :])
+    after = re.match(r"[ ,:-]+((?:[a-z]{4,}(?: |$)){1,2})", asked.text[technology.end :])
     before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: technology.start])
     for beside in (after, before):
         name = list(itertools.takewhile(_is_foreign, beside[1].split())) if beside else []
@@ -191,7 +192,7 @@ def _capitalised(asked: Reading) -> list[str]:
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
     names: list[str] = []
     previous = 0
-    for match in re.finditer(r"(?<![0-9])[a-z](?:[a-z-]|'(?!s\b))*", asked.text):
+    for match in re.finditer(r"(?<![a-z0-9])[a-z](?:[a-z-]|'(?!s\b))*(?![a-z0-9])", asked.text):
         between = asked.text[previous : match.start()].strip()
         is_name = match[0] in _FIRST_WORDS or not _is_plain(match[0])
         if match[0] in large and is_name and not _UNIT.match(match[0]):
