@@ -12,12 +12,19 @@ _PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "
 
 
 def normalise_question(question: str) -> str:
-    """The question as the model sees it: NFKC, lower case, plain quotes and dashes, single spaces.
+    """The question as the model sees it: NFKC, lower case, plain digits, quotes and dashes, single spaces.
 
     Control tokens of any chat format are taken out, so that a question cannot end its own turn; what is
     longer than ``MAX_QUESTION_CHARS`` is cut.
     """
     text = unicodedata.normalize("NFKC", question).translate(_PLAIN)
     text = _CONTROL_TOKEN.sub(" ", text)
-    text = "".join(char if char.isprintable() else " " for char in text)
+    text = "".join(_plain(char) for char in text)
     return " ".join(text.lower().split())[:MAX_QUESTION_CHARS].rstrip()
+
+
+def _plain(char: str) -> str:
+    """Digits of any script as 0 to 9; a blank for what cannot be seen."""
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    return char if char.isprintable() else " "
