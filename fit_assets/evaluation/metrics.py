@@ -86,7 +86,9 @@ class Prediction:
             "ungrounded": None if self.ungrounded is None else list(self.ungrounded),
             "labels": dict(self.labels),
         }
-        return {key: value for key, value in plain.items() if key == "predicted" or value not in (None, "", {})}
+        if not self.labels:
+            del plain["labels"]
+        return {key: value for key, value in plain.items() if key == "predicted" or value not in (None, "")}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Prediction:

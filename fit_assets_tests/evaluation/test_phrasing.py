@@ -66,4 +66,6 @@ def test_results_are_sliced_by_the_labels() -> None:
         "clean": 1,
         "with slips": 0,
     }
-    assert Prediction.from_dict(made[0].to_dict()) == made[0]
+    nothing_asked = Prediction("d", QueryFilters.parse({}), QueryFilters.parse({}))
+    for prediction in (*made, nothing_asked):
+        assert Prediction.from_dict(prediction.to_dict()) == prediction
