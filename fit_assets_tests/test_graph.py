@@ -147,7 +147,12 @@ def test_metadata_shows_plots_tables_figures_and_the_mlflow_run(
     assert 0 <= measured["parsing_accuracy"] <= 1
     assert measured["samples"]
     typed = metadata(first, "natural_metrics")
-    assert {"test_parsers", "test_metrics", "dev_accuracy_by_spelling", "dev_raw_errors_by_field"} <= typed.keys()
+    assert {
+        "test_by_parser",
+        "test_metrics_by_parser",
+        "dev_accuracy_by_spelling",
+        "dev_raw_errors_by_field",
+    } <= typed.keys()
     assert not any(key.startswith("test_") and "samples" in key for key in typed)
     assert metadata(first, "installations")["dagster/row_count"] == 40_194
     assert "stand-in" in metadata(first, "installations")["source"].lower()

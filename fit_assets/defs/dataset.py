@@ -71,7 +71,7 @@ class ExamplesConfig(ArtifactConfig):
     )
     out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 200 for 4,500.")
     noise: float = Field(default=1.0, description="Factor on all typing noise: 0 for none, 1 as people type.")
-    natural: float = Field(default=0.5, description="Share made of natural questions and their variants, 0 to 1.")
+    natural: float = Field(default=0.6, description="Share made of natural questions and their variants, 0 to 1.")
 
 
 @dg.asset(
@@ -417,8 +417,8 @@ def read_raw(path: Path) -> list["Example"]:
     from fit_assets.dataset.examples import Example
 
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    names = ("category", "complexity", "combination")
-    return [Example(line["q"], line["gold"], *(line.get(name, "") for name in names)) for line in lines]
+    names = ("category", "complexity", "combination", "source")
+    return [Example(line["q"], line["gold"], **{name: line.get(name, "") for name in names}) for line in lines]
 
 
 def describe(examples: Sequence["Example"]) -> dict[str, Any]:

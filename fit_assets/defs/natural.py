@@ -134,8 +134,8 @@ def compared(reports: "Mapping[str, Report]", half: str) -> dict[str, Any]:
     names: Sequence[str] = list(next(iter(metrics.values())))
     title = f"Right answers to natural questions, {half} half"
     return {
-        f"{half}_parsers": picture(plots.metrics_by_label(metrics, "parsing_accuracy", title), title),
-        f"{half}_metrics": table_of(
+        f"{half}_by_parser": picture(plots.metrics_by_label(metrics, "parsing_accuracy", title), title),
+        f"{half}_metrics_by_parser": table_of(
             [{"metric": name} | {parser: str(by_name[name]) for parser, by_name in metrics.items()} for name in names]
         ),
     }

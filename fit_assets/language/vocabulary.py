@@ -61,13 +61,13 @@ WORDS: frozenset[str] = word_set(
     april are area areas around array arrays article as asap asc ascending ask asset assets at attractive aug august
     autumn available average averaged avg aye back band barn based bbc be beats been before behalf being belong
     belonging belongs below beneath best better between beyond big bigger biggest biogas bit board boilers bonnie books
-    both break breakdown brief briefing britain built bulletin bundle but buy buyer buyers buying buyout buyouts by
-    calling came can candidate candidates capacities capacity case category chance check checking cheers chp class
+    both break breakdown brief briefing britain broke built bulletin bundle but buy buyer buyers buying buyout buyouts
+    by calling came can candidate candidates capacities capacity case category chance check checking cheers chp class
     client clients clock close closest co-generation code codes cogeneration colleague combined come comes coming
     commercial commission commissioned commissioning community company compare compared comparing comparison concerning
     continues contract contracts contrast cost could council councils count counties counting country counts county
     couple curious current currently data database date dates day days deal deals dear dec decade decades december
-    deliver desc descending detail details diff differ difference digester digesters digestion display distribution
+    deliver desc descending desk detail details diff differ difference digester digesters digestion display distribution
     district districts do does domestic done down dozen due during each earlier earliest early earn earned earner
     earners earning earnings earns eastern edge eight eighteen eighty either electric electricity eleven eligible else
     em end ended ending ending-soon ends energised energy england's enough enquire enquiring enquiry entries entry equal
@@ -89,33 +89,34 @@ WORDS: frozenset[str] = word_set(
     megawatt megawatts megs micro mid mid-sized middle might min mind minimum mirror monday month monthly months more
     morning most mostly move moving much must mw my name named names nation nationally nations nationwide near nearby
     nearly need needed needing needs neither new newer newest news newsletter newspaper next nine nineteen ninety no non
-    non-domestic noon not nov november now num number numbers observer oct october of off oh ok okay old older oldest on
-    once one ones online only onshore onward onwards open operating operation operational operators opportunities
-    opportunity optimal or order ordered other our out outcode outcodes outside over overall owned owner p pair panel
-    panels paper papers parks particular past pay paying payment payments payout pays pence people per per-annum period
-    person photovoltaic photovoltaics piece place places plant plants please pls plus point pool portfolio possible
-    possibly post postal postcode postcodes potential power ppa ppas pre present presentation press price prime prior
-    project projects prospect prospects provide provided pull pumps purchase purpose purposes put pv query question
-    question's quick quickly radio range rank ranked ranking rate rated rates rather rating ratings ratio re-power
-    re-powering ready real really recent recently record records reference regard regarding regards region regional
-    regionally regions register registered registration regret regrettably relative remain remaining remains remove
-    renewable renewables report repower repowered repowering respect result results retrieve return revenue revenues
-    right ripe roof roofs rooftop roughly round rows run run-of-river rundown running runs said same saturday say scale
-    schedule scheme schemes scotsman search sector see sell selling send sep sept september set setup seven seventeen
-    seventy several short shortest shortlist should show showing shows side since sincerely single sir site sites sites'
-    situated six sixteen sixty size sized sizes skyline small small-scale smaller smallest so solar sold some someone
-    something somewhere soon sooner soonest soonish sorry sort sorted source sources split spring stack stacks standing
-    start started starting starts state station stations still stop stops story stuff subsidies subsidy such suitable
-    sum summarise summary summer sunday support switched system systems ta table take takeover target targets tariff
-    tariff's tariffs team teams tech technologies technology telegraph tell telling ten terms than thank thanks that
-    that's the their them then there these they thing things think thinking thirteen thirty this those thoughts thousand
-    three through throughout thursday til till time timeframe times tiniest to today together tomorrow tonight top total
-    totals trend try trying tuesday turbine turbines tv twelve twenty two type types typical typically uh uk um under
-    underneath unit units until up upcoming update upper upto upward upwards urgent urgently us use used using value
-    values various versus very via vicinity view visible vs wanna want wanted wants was water watt watts way we
-    wednesday week weekend weeks well went were what what's whatever whats when where where's whereabouts wherever
-    whether which while who who's whole whose wi will wind windmill windmills window windy winter with within without
-    wonder wondering work worth would write writing year yearly years yes yesterday yet yield yields you your zero
+    non-domestic noon not nov november now nowt num number numbers observer oct october of off oh ok okay old older
+    oldest on once one ones online only onshore onward onwards open operating operation operational operators
+    opportunities opportunity optimal or order ordered other our out outcode outcodes outside over overall owned owner
+    owt p pair panel panels paper papers parks particular past pay paying payment payments payout pays pence people per
+    per-annum period person photovoltaic photovoltaics piece place places plant plants please pls plus point pool
+    portfolio possible possibly post postal postcode postcodes potential power ppa ppas pre present presentation press
+    price prime printers prior project projects prospect prospects provide provided pull pumps purchase purpose purposes
+    put pv query question question's quick quickly radio range rank ranked ranking rate rated rates rather rating
+    ratings ratio re-power re-powering ready real really recent recently record records reference regard regarding
+    regards region regional regionally regions register registered registration regret regrettably relative remain
+    remaining remains remove renewable renewables report repower repowered repowering respect result results retrieve
+    return revenue revenues right ripe roof roofs rooftop roughly round rows run run-of-river rundown running runs said
+    same saturday say scale schedule scheme schemes scotsman screen search sector see sell selling send sep sept
+    september set setup seven seventeen seventy several short shortest shortlist should show showing shows side since
+    sincerely single sir site sites sites' situated six sixteen sixty size sized sizes skyline small small-scale smaller
+    smallest so solar sold some someone something somewhere soon sooner soonest soonish sorry sort sorted source sources
+    split spring stack stacks standing start started starting starts state station stations still stop stops story stuff
+    subsidies subsidy such suitable sum summarise summary summer sunday support switched system systems ta table take
+    takeover target targets tariff tariff's tariffs team teams tech technologies technology telegraph tell telling telly
+    ten terms than thank thanks that that's the their them then there these they thing things think thinking thirteen
+    thirty this those thoughts thousand three through throughout thursday til till time timeframe times tiniest to today
+    together tomorrow tonight top total totals trend try trying tuesday turbine turbines tv twelve twenty two type types
+    typical typically u uh uk um under underneath unit units until up upcoming update upper upto upward upwards urgent
+    urgently us use used using value values various versus very via vicinity view visible vs wanna want wanted wants was
+    water watt watts way we wednesday week weekend weeks well went were what what's whatever whats when where where's
+    whereabouts wherever whether which while who who's whole whose wi will wind windmill windmills window windy winter
+    with within without wonder wondered wondering work worth wot would write writing year yearly years yes yesterday yet
+    yield yields you your zero
     """
 )
 
@@ -166,7 +167,7 @@ _COMMON_SLIPS = {
         "afer": "after",
         "goin": "going",
     },
-    **{"hw": "how", "howmany": "how many", "mny": "many", "wich": "which", "whch": "which"},
+    **{"hw": "how", "abv": "above", "howmany": "how many", "mny": "many", "wich": "which", "whch": "which"},
     # Scots and the North.
     **{"aboot": "about", "aw": "all", "ferm": "farm", "ferms": "farms", "gie": "give", "hoo": "how", "mair": "more"},
     **{

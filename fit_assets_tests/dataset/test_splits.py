@@ -67,8 +67,8 @@ def test_same_seed_same_splits_other_seed_others(examples, splits):
 def test_planted_leaks_are_found(splits):
     copy = splits.test[0]
     near = Example.of("please " + splits.test[1].q + "?", {"technology": "Wind"}, "combined")
-    leaks = find_leaks([*splits.train, copy, near], splits.test)
-    assert [(leak.reason, leak.second) for leak in leaks] == [("identical", copy.q), ("near copy", splits.test[1].q)]
+    found = {(leak.reason, leak.second) for leak in find_leaks([*splits.train, copy, near], splits.test)}
+    assert {("identical", copy.q), ("near copy", splits.test[1].q)} <= found
 
 
 def test_planted_shared_combination_is_found(splits):

@@ -425,3 +425,26 @@ def test_an_adapter_changes_the_answers(architecture: str, tiny_hf: Callable[[st
     without = AdapterParser(tiny_hf(architecture), None).parse(QUESTIONS[0])
     changed = AdapterParser(tiny_hf(architecture), tmp_path / "adapter").parse(QUESTIONS[0])
     assert changed.confidence != pytest.approx(without.confidence, rel=0.01)
+
+
+def test_a_refusal_by_rules_is_doubted_sooner_than_their_filters(
+    architecture: str, tiny_gguf: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_parser, "_OWN_READING_MARGIN", 1e9)
+    parser = GgufParser(tiny_gguf(architecture), rules=Says({"query_type": "unsupported"}))
+    assert as_dict(parser.parse(QUESTIONS[0])) == LESSONS[QUESTIONS[0]]
+    monkeypatch.setattr(gguf_parser, "_ANSWER_MARGIN", 1e9)
+    assert as_dict(parser.parse(QUESTIONS[0])) == {"query_type": "unsupported"}
+    parser.close()
+
+
+def test_what_the_model_finds_out_of_scope_is_refused(
+    architecture: str, tiny_gguf: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_parser, "_OWN_READING_MARGIN", 1e9)
+    parser = GgufParser(tiny_gguf(architecture), rules=Says({"technology": "Micro CHP"}))
+    monkeypatch.setattr(parser, "_log_probability", lambda question, filters: 0.0)  # sure that it is no question
+    assert as_dict(parser.parse(QUESTIONS[0])) == {"query_type": "unsupported"}
+    monkeypatch.setattr(gguf_parser, "_REFUSAL_MARGIN", 1e9)
+    assert as_dict(parser.parse(QUESTIONS[0])) == {"technology": "Micro CHP"}
+    parser.close()

@@ -11,7 +11,7 @@ from fit_assets.language.rules import Filters, phrases
 _HAS = r"(?:(?:has|have|had|'ve) (?:already |now |just )?|already |now )"
 # What has come off its tariff is not coming off it.
 _COMING_OFF = (
-    r"(?:(?:com|roll|fall|dropp?|go)ing off|"
+    r"(?:(?:com|roll|fall|dropp?|go)in[g']? off|"
     r"(?<!has )(?<!have )(?<!already )(?<!now )(?<!just )(?:com|roll|fall|drop|go)(?:es|e|s) off)"
 )
 SUPPORT = r"(?:fits?|subsid(?:y|ies)|tariffs?|feed[- ]in|support|scheme)"

@@ -41,6 +41,8 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"no\.? of",
             "num(?:bers)? of",
             "number$",
+            "^number(?= (?:wind|solar|pv|hydro|ad|chp|biogas))",
+            "how many (?:all told|in all|altogether|in total)",
             "are there more",
             "numbers(?= (?:by|per))",
             "tally",
@@ -84,6 +86,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "region by region",
             rf"{_RANKED}regions|regions (?:ranked|with the (?:most|highest))",
             "regional (?:breakdown|split|counts?|totals?)",
+            "(?:across|over|among|between) the (?:[a-z§]+ )?regions",
         ),
     ),
     (
@@ -92,6 +95,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
             "(council|county|authority) by \\1",
             rf"{_RANKED}(?:counties|councils|authorities)|(?:counties|councils|authorities) (?:ranked|with the most)",
+            "(?:which|what) [a-z§]+ (?:counties|councils|authorities|districts)",
         ),
     ),
     ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
@@ -100,6 +104,8 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy |generation )?types?|fuels?)",
             "technology (?:breakdown|split|mix)",
+            "(?:breakdown|split|mix|spread) of (?:the )?(?:technologies|types)",
+            "technologies .*(?:each|every)(?: one)?",
             rf"{_RANKED}(?:technologies|types)|(?:technologies|types) ranked",
         ),
     ),
@@ -109,6 +115,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "(?:yearly|annual) (?:counts?|numbers?|totals?|breakdown)",
             rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintage)",
             "year by year",
+            "(?:per|each|every|by)[ -](?:yr|year)",
             rf"{_RANKED}(?:commissioning |installation )?years|years ranked",
             rf"{_BY} year of commissioning",
         ),
@@ -151,6 +158,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"closest to expir\w*",
             "in order of (?:expiry|end date|years? left|time left)",
             rf"{_SORTED_BY} (?:years? left|expiry|tariff left|time left|end date|remaining)",
+            "by (?:end|expiry) of (?:the )?tariff",
         ),
     ),
     (
@@ -227,9 +235,13 @@ _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
-_TOP_BEFORE = re.compile(r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|(?:handful|few) ?:?)$")
+_TOP_BEFORE = re.compile(
+    r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
+)
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
-_ROWS = re.compile(rf"(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b")
+_ROWS = re.compile(
+    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b"
+)
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
 

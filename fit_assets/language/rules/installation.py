@@ -33,6 +33,7 @@ _RATE = phrases(
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were|do|does|did)",
     r"how much (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
+    r"what (?:did|does|do) .* (?:get|earn|receive) as (?:a |its |their )?(?:fit|feed[- ]in tariff|tariff)",
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
@@ -49,7 +50,7 @@ _TIME_OF_TARIFF = phrases(
     r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|(?<!put )(?<!set )up(?! to))",
 )
 _REVENUE = phrases(
-    "revenues?",
+    "(?<!not the )(?<!not )revenues?",
     "incomes?",
     r"earn(?:s|ed|ing|ings)?",
     "payouts?",
