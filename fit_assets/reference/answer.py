@@ -108,7 +108,7 @@ def answer(
     with connect(needs=needs) as connection:
         # One thread: sums of floating-point numbers come out the same each time, and the tables are small.
         connection.execute("SET threads = 1")
-        columns, rows = _fetch(connection, query)
+        columns, rows = _fetch(connection, query, limit if query.kind == "search" else None)
         notes: list[str] = []
         summary = None
         if query.kind == "tariff_table":
@@ -120,11 +120,14 @@ def answer(
                 notes.append(_why_empty(connection, filters, as_of, gazetteer))
             notes += _group_notes(filters, rows)
             notes += _register_notes(connection, filters)
-    sentence = f"{describe(filters, gazetteer)}: {_result(filters, query, rows, summary)}"
+    total = len(rows)
+    if query.kind == "search" and summary is not None:
+        total = min(summary.count, filters.limit or summary.count)
+    sentence = f"{describe(filters, gazetteer)}: {_result(filters, query, rows, summary, total)}"
     if _counts_years(filters):
         sentence += f" Years of tariff left count from {as_of.isoformat()}."
     shown = rows if limit is None else rows[:limit]
-    return Answer(columns, shown, sentence, notes, query.sql, _json_safe(query.params), len(rows))
+    return Answer(columns, shown, sentence, notes, query.sql, _json_safe(query.params), total)
 
 
 def describe(filters: QueryFilters, gazetteer: Gazetteer | None = None) -> str:
@@ -206,7 +209,9 @@ def _between(
     return f"{lead} {least} {text(low)}{unit}" if low is not None else f"{lead} {most} {text(high or 0)}{unit}"
 
 
-def _result(filters: QueryFilters, query: Query, rows: list[dict[str, Any]], summary: _Summary | None) -> str:
+def _result(
+    filters: QueryFilters, query: Query, rows: list[dict[str, Any]], summary: _Summary | None, total: int
+) -> str:
     """The finding; figures are rounded here, where they are shown, and nowhere else."""
     if query.kind == "tariff_table":
         rates = sorted({row["pence_per_kwh"] for row in rows})
@@ -228,8 +233,8 @@ def _result(filters: QueryFilters, query: Query, rows: list[dict[str, Any]], sum
         found += f", {_kilowatts(summary.capacity_kw)} in all"
     if query.kind == "breakdown" and not filters.group_by and filters.aggregation in _SHOWN_FIGURES and rows:
         found = f"{_exact(next(iter(rows[0].values())))} ({found})"
-    if query.kind == "search" and len(rows) < summary.count:
-        found += f", {len(rows):,} of them shown"
+    if query.kind == "search" and total < summary.count:
+        found += f", {total:,} of them shown"
     if summary.count and filters.include_revenue and summary.revenue_gbp is not None:
         found += f", about £{summary.revenue_gbp:,.0f} a year"
         if filters.include_regional and summary.revenue_regional_gbp is not None:
@@ -327,8 +332,12 @@ def _why_empty(connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_
     return f"Nothing meets all the filters: {'; '.join(reasons)}."
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, query: Query) -> tuple[list[str], list[dict[str, Any]]]:
-    cursor = connection.execute(query.sql, query.params)
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, query: Query, limit: int | None
+) -> tuple[list[str], list[dict[str, Any]]]:
+    # A register of 870,000 rows is not turned into Python objects to show a hundred of them.
+    sql = query.sql if limit is None else f"SELECT * FROM ({query.sql}) LIMIT {int(limit)}"
+    cursor = connection.execute(sql, query.params)
     columns = [column[0] for column in cursor.description or []]
     rows = [dict(zip(columns, _json_safe(row), strict=True)) for row in cursor.fetchall()]
     return columns, rows

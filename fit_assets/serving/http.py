@@ -204,7 +204,8 @@ def create_app(service: Service) -> FastAPI:
     @app.post("/ask", response_model=AskAnswer, responses=_ASKED, summary="Filters and rows of a question")
     def ask(asked: AskRequest, user: User) -> Response:
         filters = None if asked.filters is None else QueryFilters.parse(asked.filters)
-        reply = service.ask(asked.question, user, filters)
+        # The map and the bars are of all rows.
+        reply = service.ask(asked.question, user, filters, limit=None if asked.charts else asked.limit)
         content = _understood(reply)
         if reply.found is None:
             detail = f"no filters: {reply.error}" if reply.outcome == PARSE_ERROR else reply.error

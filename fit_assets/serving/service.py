@@ -98,15 +98,15 @@ class Service:
         self._keep(reply, rows=0, outcome=reply.outcome)
         return reply
 
-    def ask(self, question: str, user: str, filters: QueryFilters | None = None) -> Reply:
-        """Filters and all rows of a question; with ``filters``, no parser is asked."""
+    def ask(self, question: str, user: str, filters: QueryFilters | None = None, *, limit: int | None = None) -> Reply:
+        """Filters and rows of a question, at most ``limit``; with ``filters``, no parser is asked."""
         start = time.perf_counter()
         reply = self._parsed(question, user) if filters is None else self._given(question, filters)
         if reply.result.filters is None:
             self._keep(reply, rows=0, outcome=reply.outcome)
             return reply
         try:
-            found = answer(reply.result.filters)
+            found = answer(reply.result.filters, limit=limit)
         except (WarehouseError, duckdb.Error) as error:
             reply = replace(reply, outcome=EXECUTION_ERROR, error=str(error))
             self._keep(reply, rows=0, outcome=EXECUTION_ERROR)

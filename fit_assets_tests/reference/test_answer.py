@@ -235,3 +235,12 @@ def test_a_group_without_a_name_is_explained() -> None:
     result = ask(query_type="aggregation", aggregation="count", group_by="region", technology="Hydro")
     assert any(row["region"] is None for row in result.rows)
     assert any("whose region the register does not state" in note for note in result.notes)
+
+
+def test_a_limit_cuts_what_is_shown_and_not_what_is_counted() -> None:
+    whole = ask(technology="Hydro", location="Wales")
+    some = answer({"technology": "Hydro", "location": "Wales"}, as_of=AS_OF, limit=7)
+    assert some.rows == whole.rows[:7]
+    assert (some.total, some.sentence, some.sql) == (whole.total, whole.sentence, whole.sql)
+    ranked = answer({"technology": "Hydro", "sort_by": "capacity_desc", "limit": 5}, as_of=AS_OF, limit=3)
+    assert (len(ranked.rows), ranked.total) == (3, 5)
