@@ -11,7 +11,7 @@ from fit_assets import settings
 from fit_assets.filters import QueryFilters
 from fit_assets.places import Gazetteer, load_gazetteer
 from fit_assets.reference import standin
-from fit_assets.reference.query import Query, to_sql
+from fit_assets.reference.query import ALIGNED, Query, to_sql
 from fit_assets.reference.warehouse import connect
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ RANKINGS = {
     "fit_remaining_asc": "the tariff that ends first at the top",
     "revenue_desc": "highest revenue first",
 }
+
+
+_ALIGNED: dict[tuple[str, int], bool] = {}
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,15 @@ def answer(
         filters = QueryFilters.parse(filters)
     as_of = as_of or settings.as_of()
     gazetteer = load_gazetteer()
-    query = to_sql(filters, as_of, gazetteer)
-    if query.kind == "unsupported":
+    if filters.query_type == "unsupported":
         return Answer([], [], WHAT_CAN_BE_ASKED, [], "", [], 0)
+    query = to_sql(filters, as_of, gazetteer)
     needs = ("tariff_rates",) if query.kind == "tariff_table" else ("installations", "installation_facts")
     with connect(needs=needs) as connection:
         # One thread: sums of floating-point numbers come out the same each time, and the tables are small.
         connection.execute("SET threads = 1")
+        if query.kind != "tariff_table":
+            query = to_sql(filters, as_of, gazetteer, aligned=_are_aligned(connection))
         columns, rows = _fetch(connection, query, limit if query.kind == "search" else None)
         notes: list[str] = []
         summary = None
@@ -350,7 +355,17 @@ def _summary(connection: duckdb.DuckDBPyConnection, query: Query) -> _Summary:
 def _look(connection: duckdb.DuckDBPyConnection, filters: QueryFilters, as_of: date, gazetteer: Gazetteer) -> _Summary:
     """The summary of other filters, for a note."""
     search = filters.replace(query_type=None, aggregation=None, group_by=None, sort_by=None, limit=None)
-    return _summary(connection, to_sql(search, as_of, gazetteer))
+    return _summary(connection, to_sql(search, as_of, gazetteer, aligned=_are_aligned(connection)))
+
+
+def _are_aligned(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether facts and installations have the same order; looked up once for each state of the warehouse."""
+    path = settings.warehouse_path()
+    state = (str(path), path.stat().st_mtime_ns)
+    if state not in _ALIGNED:
+        _ALIGNED.clear()
+        _ALIGNED[state] = bool(connection.execute(ALIGNED).fetchall()[0][0])
+    return _ALIGNED[state]
 
 
 def _counts_years(filters: QueryFilters) -> bool:

@@ -180,7 +180,7 @@ _CODE = "^[A-Z]+/[0-9.]+-([0-9.]+)/([0-9][0-9])([HML]?)"
 _FACTS_SQL = f"""
 WITH factors(technology, region, factor) AS (VALUES {{factors}}),
 described AS (
-    SELECT *,
+    SELECT *, rowid AS position,
         CASE WHEN commissioned_date IS NOT NULL
              THEN greatest(commissioned_date, coalesce(application_date, commissioned_date),
                            DATE '{SCHEME_START.isoformat()}') END AS later_date,
@@ -262,6 +262,8 @@ LEFT JOIN tariff_rates AS r
     AND i.tariff_kw > r.capacity_above_kw AND i.tariff_kw <= r.capacity_to_kw
     AND i.eligibility_date >= coalesce(r.eligible_from, DATE '0001-01-01')
     AND i.eligibility_date <= coalesce(r.eligible_to, DATE '9999-12-31')
+-- Row beside row with the installations: queries need no join then.
+ORDER BY i.position
 """
 
 

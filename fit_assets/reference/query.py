@@ -26,8 +26,14 @@ base AS (
         f.* EXCLUDE (fit_id, as_of, fit_remaining_years, repowering_window),
         year(f.tariff_end) AS fit_expiry_year,
         greatest(0.0, date_diff('day', CAST($1 AS DATE), f.tariff_end) / 365.25) AS fit_remaining_years
-    FROM installations AS i LEFT JOIN installation_facts AS f USING (fit_id)
+    FROM installations AS i {join}
 )"""
+JOIN = "LEFT JOIN installation_facts AS f USING (fit_id)"
+# Row beside row: 30 times as fast on 870,000 rows, and right only where both tables have the same order.
+ALIGNED_JOIN = "POSITIONAL JOIN installation_facts AS f"
+ALIGNED = (
+    f"SELECT coalesce(bool_and(i.fit_id IS NOT DISTINCT FROM f.fit_id), TRUE) FROM installations AS i {ALIGNED_JOIN}"
+)
 
 CONDITIONS = {
     "capacity_max_kw": "capacity_kw <= {}",
@@ -128,13 +134,14 @@ class Query:
     summary_params: tuple[Any, ...] = ()
 
 
-def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = None) -> Query:
+def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = None, *, aligned: bool = False) -> Query:
     """The statement for one set of filters.
 
     Args:
         filters: what was asked.
         as_of: the day that years of tariff left count from.
         gazetteer: places; by default the project's own.
+        aligned: whether each row of the facts is known to stand beside its installation (``ALIGNED`` asks).
     """
     if filters.query_type == "unsupported":
         return Query("", [], "unsupported")
@@ -142,7 +149,8 @@ def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = Non
         return _tariff_table(filters)
     builder = _Builder(as_of, gazetteer or load_gazetteer())
     compared_places = filters.locations if filters.query_type == "comparison" else None
-    tables = [BASE, f"matched AS (SELECT * FROM base WHERE {builder.where(filters, places=not compared_places)})"]
+    base = BASE.format(join=ALIGNED_JOIN if aligned else JOIN)
+    tables = [base, f"matched AS (SELECT * FROM base WHERE {builder.where(filters, places=not compared_places)})"]
     if compared_places:
         tables.append(builder.placed(compared_places))
     found = "placed" if compared_places else "matched"

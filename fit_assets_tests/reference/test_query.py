@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fit_assets.filters import FILTER_KEYS, TECHNOLOGIES, QueryFilters
 from fit_assets.reference.answer import answer
-from fit_assets.reference.query import CONDITIONS, to_sql
+from fit_assets.reference.query import ALIGNED, CONDITIONS, to_sql
 from fit_assets.reference.warehouse import connect
 from fit_assets_tests.reference import brute_force
 
@@ -117,6 +117,17 @@ def test_neighbours_are_told_apart(one: dict[str, Any], other: dict[str, Any], t
     expected = [set(brute_force.matching(table, QueryFilters.parse(filters))["fit_id"]) for filters in (one, other)]
     assert found == expected
     assert found[0] != found[1]
+
+
+@pytest.mark.usefixtures("sample_warehouse")
+@pytest.mark.parametrize("filters", SINGLE, ids=str)
+def test_rows_are_the_same_where_facts_stand_beside_their_installations(filters: dict[str, Any]) -> None:
+    asked = QueryFilters.parse(filters)
+    joined, aligned = (to_sql(asked, AS_OF, aligned=aligned) for aligned in (False, True))
+    with connect() as connection:
+        assert connection.execute(ALIGNED).fetchall() == [(True,)]
+        one, other = (connection.execute(query.sql, query.params).fetchall() for query in (joined, aligned))
+    assert one == other
 
 
 @pytest.mark.usefixtures("sample_warehouse")
