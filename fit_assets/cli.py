@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fit_assets.serving.review import Contradiction
 
 # The names of parsing.registry.PARSER_NAMES, written out so that --help imports nothing.
-_PARSERS = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
+_PARSERS = ("auto", "gguf", "raw", "candidate", "regex", "ollama", "adapter")
 _ROWS_ON_SCREEN = 20
 _WIDEST_CELL = 28
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -39,8 +39,8 @@ _parser_option = click.option(
     type=click.Choice(_PARSERS),
     default="auto",
     show_default=True,
-    help="Who parses: the packaged model with the rules as fallback (auto), constrained (gguf) or plain (raw), "
-    "the rules (regex), an Ollama server, or the adapter before packaging.",
+    help="Who parses: the model in production with the rules as fallback (auto), constrained (gguf) or plain (raw), "
+    "the one that was packaged last (candidate), the rules (regex), an Ollama server, or the adapter before packaging.",
 )
 
 
@@ -267,10 +267,16 @@ def serve(host: str, port: int, parser_name: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
-def versions(as_json: bool) -> None:
+@click.option("--moves", "with_moves", is_flag=True, help="Who moved the alias of production, when and why.")
+def versions(as_json: bool, with_moves: bool) -> None:
     """List the registered versions of the model, newest first."""
     from fit_assets.evaluation import versions as registry
 
+    if with_moves:
+        for move in registry.moves():
+            came = f"version {move.version} in place of {move.before or 'none'}"
+            click.echo(_one_line(f"{move.at:%Y-%m-%d %H:%M:%S} {came}, by {move.who or 'unknown'}: {move.why}"))
+        return
     found = registry.list_versions()
     if as_json:
         _print_json({"versions": [version.to_dict() for version in found]})
@@ -300,11 +306,18 @@ def rollback(why: str) -> None:
 
 
 def _moved(move: Callable[[], Version]) -> None:
+    from fit_assets.packaging.ollama import OllamaError
+    from fit_assets.serving.follow import PackageError, follow_everywhere
+
     try:
         version = move()
     except ValueError as error:
         raise BadInput(_one_line(str(error))) from error
     click.echo(f"version {version.version} is in production: {version.gguf_path}")
+    try:
+        follow_everywhere(click.echo)
+    except (PackageError, OllamaError) as error:
+        raise Failure(_one_line(str(error))) from error
 
 
 # Parsing ------------------------------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from fit_assets.defs import dataset, model, monitoring, packaging, reference, release
+from fit_assets.defs import dataset, model, monitoring, packaging, production, promotion, reference, release
 from fit_assets.defs.executor import step_processes
 from fit_assets.defs.jobs import build_all, monitoring_job, retrain_job
 from fit_assets.defs.resources import RESOURCES
 from fit_assets.defs.schedules import weekly_retrain_schedule
 from fit_assets.defs.sensors import feedback_volume_sensor, serving_health_sensor
 
-ROOMS = [reference, dataset, model, packaging, release, monitoring]
+ROOMS = [reference, dataset, model, packaging, promotion, release, production, monitoring]
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(ROOMS),

@@ -21,6 +21,7 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_API_KEYS``         keys that the HTTP service accepts, separated by commas (default: none is asked for)
 ``FIT_ASSETS_RATE``             questions a second and client at the HTTP service (default 20; 0: no limit)
 ``FIT_ASSETS_CONCURRENCY``      questions that the HTTP service works on at a time (default 32)
+``FIT_ASSETS_FOLLOW_SECONDS``   seconds between a service's looks at what is in production (default 5)
 ``FIT_ASSETS_LOG_DAYS``         days for which questions and reactions are kept (default 90; 0: for ever)
 ``REDIS_URL``                   Redis as the cache of parsed questions (default: in the process)
 ``QUERY_LOG_URL``               PostgreSQL to which the query log is copied (default: files in ``var/`` alone)
@@ -204,6 +205,11 @@ def rate() -> float:
 def concurrency() -> int:
     """Questions that the HTTP service works on at a time; it refuses what comes on top."""
     return int(_number("FIT_ASSETS_CONCURRENCY", 32, 1, 10_000))
+
+
+def follow_seconds() -> float:
+    """Seconds between two looks of a running service at what is in production."""
+    return _number("FIT_ASSETS_FOLLOW_SECONDS", 5.0, 0.01, 86_400)
 
 
 def log_days() -> int:

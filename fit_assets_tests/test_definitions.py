@@ -36,9 +36,9 @@ GRAPH: dict[str, dict[str, set[str]]] = {
         "merged_model": {"base_model", "lora_adapter"},
         "gguf_model": {"merged_model"},
         "gguf_metrics": {"gguf_model", "eval_metrics", "test_split", "installation_facts", "places"},
-        "ollama_model": {"gguf_model", "gguf_metrics"},
     },
     "release": {
+        "promotion_report": {"gguf_model", "gguf_metrics", "feedback_examples", "test_split", "places"},
         "ab_report": {
             "gguf_model",
             "gguf_metrics",
@@ -49,6 +49,7 @@ GRAPH: dict[str, dict[str, set[str]]] = {
             "places",
         },
         "model_version": {
+            "promotion_report",
             "ab_report",
             "gguf_metrics",
             "eval_metrics",
@@ -61,6 +62,7 @@ GRAPH: dict[str, dict[str, set[str]]] = {
             "test_split",
         },
     },
+    "production": {"served_model": {"model_version"}, "ollama_model": {"served_model"}},
     "monitoring": {"query_log": set(), "serving_health": {"query_log"}},
 }
 ASSETS = {name: (group, deps) for group, assets in GRAPH.items() for name, deps in assets.items()}
@@ -82,7 +84,6 @@ BLOCKING = {
     "gguf_metrics.release_parsing_accuracy",
     "gguf_metrics.critical_tests",
     "gguf_metrics.as_good_as_adapter",
-    "ab_report.as_good_as_production",
 }
 
 
@@ -133,9 +134,11 @@ def test_retraining_starts_at_the_corrections_and_ends_at_the_version() -> None:
         "merged_model",
         "gguf_model",
         "gguf_metrics",
-        "ollama_model",
         "ab_report",
+        "promotion_report",
         "model_version",
+        "served_model",
+        "ollama_model",
     }
 
 
@@ -147,6 +150,7 @@ def test_what_fills_the_machine_or_writes_the_warehouse_is_in_a_pool() -> None:
         if not assets_def.is_external and assets_def.keys
     }
     training = {"base_model", "lora_adapter", "eval_metrics", "merged_model", "gguf_model", "gguf_metrics", "ab_report"}
+    training |= {"promotion_report"}
     assert {name for name, pool in pools.items() if pool == "train"} == training
     assert {name for name, pool in pools.items() if pool == "duckdb_write"} == {
         *GRAPH["reference"],
@@ -161,7 +165,7 @@ def test_hyper_parameters_in_the_launchpad_are_those_of_the_training() -> None:
     from fit_assets.training.finetune import FineTuneConfig
 
     fields = {field.name for field in dataclasses.fields(FineTuneConfig)}
-    assert set(LoraConfig.model_fields) - {"force"} == fields
+    assert set(LoraConfig.model_fields) - {"force", "retrain"} == fields
     assert all(field.description for field in LoraConfig.model_fields.values())
 
 
