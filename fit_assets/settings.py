@@ -14,6 +14,8 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_OLLAMA_MODEL``     name under which Ollama knows the model (default ``fit-intelligence``)
 ``FIT_ASSETS_AS_OF``            the day that "years left" counts from, ISO date (default: today)
 ``FIT_ASSETS_FEEDBACK_VOLUME``  new corrected questions that start a retraining (default 100)
+``FIT_ASSETS_RETRY_MINUTES``    minutes until a failed retraining is tried again; then four times as long (default 10)
+``FIT_ASSETS_NOTIFY_URL``       webhook that is told of failed runs and alerts (default: the log alone)
 ``FIT_ASSETS_DOMESTIC``         1 takes the domestic rows of Ofgem's report too (default: left out)
 ``FIT_ASSETS_MODEL_SECONDS``    seconds after which the rules answer in a model's place (default 5)
 ``FIT_ASSETS_MIN_CONFIDENCE``   a model's confidence below which the rules answer, 0 to 1 (default 0: never)
@@ -175,6 +177,16 @@ def feedback_volume(default: int) -> int:
     """New corrected questions that start a retraining."""
     configured = os.environ.get("FIT_ASSETS_FEEDBACK_VOLUME")
     return int(configured) if configured else default
+
+
+def retry_minutes() -> float:
+    """Minutes until a failed retraining is tried again for the first time."""
+    return _number("FIT_ASSETS_RETRY_MINUTES", 10.0, 0, 100_000)
+
+
+def notify_url() -> str | None:
+    """Webhook that is told what a person should know."""
+    return os.environ.get("FIT_ASSETS_NOTIFY_URL") or None
 
 
 def model_seconds() -> float:

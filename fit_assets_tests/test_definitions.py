@@ -62,7 +62,11 @@ GRAPH: dict[str, dict[str, set[str]]] = {
             "test_split",
         },
     },
-    "production": {"served_model": {"model_version"}, "ollama_model": {"served_model"}},
+    "production": {
+        "served_model": {"model_version"},
+        "production_metrics": {"served_model"},
+        "ollama_model": {"served_model"},
+    },
     "monitoring": {"query_log": set(), "serving_health": {"query_log"}},
 }
 ASSETS = {name: (group, deps) for group, assets in GRAPH.items() for name, deps in assets.items()}
@@ -138,6 +142,7 @@ def test_retraining_starts_at_the_corrections_and_ends_at_the_version() -> None:
         "promotion_report",
         "model_version",
         "served_model",
+        "production_metrics",
         "ollama_model",
     }
 
@@ -150,12 +155,22 @@ def test_what_fills_the_machine_or_writes_the_warehouse_is_in_a_pool() -> None:
         if not assets_def.is_external and assets_def.keys
     }
     training = {"base_model", "lora_adapter", "eval_metrics", "merged_model", "gguf_model", "gguf_metrics", "ab_report"}
-    training |= {"promotion_report"}
+    training |= {"promotion_report", "production_metrics"}
     assert {name for name, pool in pools.items() if pool == "train"} == training
     assert {name for name, pool in pools.items() if pool == "duckdb_write"} == {
         *GRAPH["reference"],
         "query_log",
     }
+
+
+def test_automation_explains_itself_and_runs() -> None:
+    repository = defs.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assert all(len(job.description or "") > 40 for job in jobs)
+    assert all("fit_assets/kind" in job.tags for job in jobs)
+    for automation in (*repository.sensor_defs, *repository.schedule_defs):
+        assert len(automation.description or "") > 40, automation.name
+        assert automation.default_status.value == "RUNNING"
 
 
 def test_hyper_parameters_in_the_launchpad_are_those_of_the_training() -> None:

@@ -161,7 +161,9 @@ def test_a_second_run_recognises_finished_work(graph: tuple[Graph, dg.ExecuteInP
         for event in second.get_asset_materialization_events()
         if event.asset_key and "reused" in event.materialization.metadata
     }
-    fresh_each_time = {"feedback_examples", "promotion_report", "served_model", "ollama_model", "query_log"}
+    fresh_each_time = {
+        *("feedback_examples", "promotion_report", "served_model", "production_metrics", "ollama_model", "query_log")
+    }
     assert {name for name, again in reused.items() if not again} == fresh_each_time
     assert metadata(second, "lora_adapter")["mlflow_run_id"] == metadata(first, "lora_adapter")["mlflow_run_id"]
     assert metadata(second, "model_version")["version"] == 1

@@ -1,13 +1,18 @@
-"""The jobs: everything, the retraining, and the watch over what is served."""
+"""The jobs: everything, the retraining, the weekly look, following the alias, the watch, and tidying up."""
 
 from typing import Any
 
 import dagster as dg
 
+# What a run is for, as the UI's filter has it.
+KIND = "fit_assets/kind"
+
 build_all = dg.define_asset_job(
     "build_all",
     selection=dg.AssetSelection.all(),
-    description="The whole graph, from the reference tables to the registered model. Finished work is recognised.",
+    description="The whole graph, from the reference tables to what is served, with a full training. Finished work is "
+    "recognised.",
+    tags={KIND: "training"},
 )
 
 # From the corrections down to what is served. regex_metrics is not downstream of feedback, and ab_report reads it from
@@ -20,11 +25,27 @@ retrain_job = dg.define_asset_job(
     description="Retrain on from the adapter in production with the corrected questions and a replay sample, measure, "
     "package, register in staging if every gate passes, and promote if the candidate beats production. A full training "
     "instead: set `retrain` of `lora_adapter` to false in the launchpad.",
-    tags={"fit_assets/kind": "training"},
+    tags={KIND: "training"},
+)
+
+weekly_job = dg.define_asset_job(
+    "weekly_job",
+    selection=dg.AssetSelection.assets("served_model", "production_metrics"),
+    description="Look at the version in production, and measure it on what people judged since it was trained. Below "
+    "95 % it asks for a retraining, which feedback_volume_sensor starts.",
+    tags={KIND: "watch"},
+)
+
+follow_job = dg.define_asset_job(
+    "follow_job",
+    selection=dg.AssetSelection.assets("served_model", "ollama_model"),
+    description="Follow MLflow's alias `production`: the note by which `fit ask` finds the model, and Ollama's name.",
+    tags={KIND: "watch"},
 )
 
 monitoring_job = dg.define_asset_job(
     "monitoring_job",
     selection=dg.AssetSelection.groups("monitoring"),
     description="Read the query log and judge the health of what is served.",
+    tags={KIND: "watch"},
 )

@@ -1,15 +1,22 @@
 """Group ``production``: what the alias ``production`` names, and everything that follows it."""
 
-from datetime import timedelta
-from typing import Any
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from fit_assets import artifacts, settings
 from fit_assets.defs import layout
-from fit_assets.defs.common import OWNERS, materialized, source_digest, table_of
+from fit_assets.defs.common import OWNERS, check_result, materialized, source_digest, table_of
+from fit_assets.defs.evaluations import EVALUATION_CODE
+from fit_assets.defs.promotion import report_on
+from fit_assets.evaluation import thresholds
 from fit_assets.training.presets import get_preset
+
+if TYPE_CHECKING:
+    from fit_assets.served import Served
 
 GROUP = "production"
 
@@ -56,6 +63,83 @@ def served_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None
         made_of=dg.MetadataValue.json(version.made_of),
         **version.metrics,
     )
+
+
+@dg.asset(
+    deps=[served_model],
+    group_name=GROUP,
+    kinds={"gguf", "json"},
+    owners=OWNERS,
+    code_version=EVALUATION_CODE,
+    pool="train",
+)
+def production_metrics(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """The version in production on fresh feedback: questions that people judged since it was trained.
+
+    Those are corrections and answers that were called right, so that the share says how often people are content. Below
+    95 % of at least 20 it asks for a retraining; `feedback_volume_sensor` hears it.
+    """
+    from fit_assets.evaluation.evaluate import Question
+    from fit_assets.evaluation.versions import production_version
+    from fit_assets.serving.judged import judged_since
+
+    found = in_production()
+    version = production_version()
+    assert version is not None
+    judged = judged_since(version.feedback_watermark)[-thresholds.RECENT_FEEDBACK :]
+    questions = [Question(one.question, one.filters, "corrected" if one.corrected else "right") for one in judged]
+    report = report_on(context, found.digest, found.gguf, "fresh_feedback", questions)
+    measured = report.metrics["parsing_accuracy"]
+    corrections = sum(one.corrected for one in judged)
+    enough = measured.n >= thresholds.WEEKLY_QUESTIONS and measured.value is not None
+    missed = enough and not thresholds.WEEKLY_PARSING_ACCURACY.met_by(measured.value or 0.0)
+    now = datetime.now(UTC)
+    content = {
+        "version": found.version,
+        "at": now.isoformat(),
+        "n": measured.n,
+        "corrections": corrections,
+        "accuracy": measured.value,
+        "retrain": missed and corrections > 0,
+        "summary": f"version {found.version} on fresh feedback: {measured}; {corrections} of them were corrections, "
+        f"a verdict takes {thresholds.WEEKLY_QUESTIONS} and at least "
+        f"{thresholds.WEEKLY_PARSING_ACCURACY.bound:.0%} are asked for",
+    }
+    target = layout.report("production_metrics")
+    artifacts.write_text(target, json.dumps(content, indent=1) + "\n")
+    record = artifacts.write_record(target, {"gguf": found.digest})
+    context.log.info("%s", content["summary"])
+    figures = {"accuracy": measured.value} if measured.value is not None else {}
+    return materialized(
+        target,
+        record.digest,
+        False,
+        version=found.version,
+        questions=measured.n,
+        corrections=corrections,
+        asks_for_retraining=content["retrain"],
+        summary=content["summary"],
+        samples=table_of(report.samples(20)),
+        **figures,
+    )
+
+
+@dg.asset_check(asset=production_metrics)
+def content_with_production() -> dg.AssetCheckResult:
+    """People are content with at least 95 % of the answers that they judged since the version was trained."""
+    found = last_look()
+    if found is None:
+        return check_result("content_with_production", "production_metrics", True, "not measured yet")
+    return check_result("content_with_production", "production_metrics", not found["retrain"], found["summary"])
+
+
+def last_look() -> dict[str, Any] | None:
+    """What ``production_metrics`` found last; None before its first time."""
+    try:
+        content: dict[str, Any] = json.loads(layout.report("production_metrics").read_text("utf-8"))
+        return content
+    except (OSError, ValueError):
+        return None
 
 
 class OllamaConfig(dg.Config):  # type: ignore[misc]
@@ -121,7 +205,7 @@ def ollama_model(context: dg.AssetExecutionContext, config: OllamaConfig) -> dg.
     return materialized(modelfile, artifacts.digest_of(modelfile), False, status=status, host=client.host, **facts)
 
 
-def in_production() -> Any:
+def in_production() -> "Served":
     """What is in production, its package looked at.
 
     Raises:
