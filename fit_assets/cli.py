@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fit_assets.filters import QueryFilters
     from fit_assets.parsing.base import Parser, ParseResult
     from fit_assets.reference.answer import Answer
+    from fit_assets.reproduce import Reproduction
     from fit_assets.serving.review import Contradiction
 
 # The names of parsing.registry.PARSER_NAMES, written out so that --help imports nothing.
@@ -305,6 +306,22 @@ def rollback(why: str) -> None:
     _moved(lambda: registry.rollback(getpass.getuser(), why))
 
 
+@main.command()
+@click.argument("version", type=int)
+def reproduce(version: int) -> None:
+    """Train VERSION again from what it names, and say whether its metrics agree within their intervals."""
+    from fit_assets.reproduce import ReproductionError
+    from fit_assets.reproduce import reproduce as again
+
+    try:
+        outcome = again(version, lambda line: click.echo(line, err=True))
+    except ReproductionError as error:
+        raise BadInput(_one_line(str(error))) from error
+    _print_reproduction(outcome)
+    if not outcome.agrees:
+        raise Failure(f"version {version} was not reproduced: metrics lie outside the intervals that were registered")
+
+
 def _moved(move: Callable[[], Version]) -> None:
     from fit_assets.packaging.ollama import OllamaError
     from fit_assets.serving.follow import PackageError, follow_everywhere
@@ -545,6 +562,22 @@ def _print_versions(found: Sequence[Version]) -> None:
             version.improvements,
         )
     Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
+
+
+def _print_reproduction(outcome: Reproduction) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"version {outcome.version}, made again", header_style="bold")
+    for heading in ("metric", "registered", "now", "agrees"):
+        table.add_column(heading)
+    for metric in outcome.metrics:
+        table.add_row(metric.name, str(metric.registered), str(metric.reproduced), "yes" if metric.agrees else "no")
+    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
+    for what, same in (("adapter", outcome.same_adapter), ("GGUF", outcome.same_gguf)):
+        click.echo(f"{what}: {'the same to the byte' if same else 'other bytes'}")
+    for difference in outcome.differences:
+        click.echo(f"unlike then: {difference}")
 
 
 def _print_metrics(report: Report) -> None:

@@ -68,6 +68,7 @@ GRAPH: dict[str, dict[str, set[str]]] = {
         "ollama_model": {"served_model"},
     },
     "monitoring": {"query_log": set(), "serving_health": {"query_log"}},
+    "housekeeping": {"storage": set()},
 }
 ASSETS = {name: (group, deps) for group, assets in GRAPH.items() for name, deps in assets.items()}
 

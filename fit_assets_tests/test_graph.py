@@ -20,6 +20,7 @@ from fit_assets.evaluation import thresholds, versions
 from fit_assets.evaluation.promotion import Verdict
 from fit_assets.packaging.ollama import OllamaRefused
 from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
+from fit_assets.reproduce import ReproductionError, reproduce
 from fit_assets.served import served
 from fit_assets.serving.feedback import add_feedback
 from fit_assets.training import presets
@@ -259,6 +260,27 @@ def test_an_ollama_that_refuses_fails_its_asset_and_leaves_the_modelfile(
     assert layout.model("Modelfile").read_text().startswith("FROM ./releases/")
 
 
+def test_a_version_is_made_again_to_the_byte_and_its_package_mended(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    version = versions.production_version()
+    assert version is not None
+    assert version.gguf_path is not None
+    version.gguf_path.rename(version.gguf_path.with_suffix(".away"))
+    try:
+        found = reproduce(1, lambda line: None)
+        assert found.agrees
+        assert found.same_adapter
+        assert found.same_gguf
+        assert found.differences == ()
+        assert {metric.name for metric in found.metrics} >= {"parsing_accuracy", "critical_tests"}
+        assert artifacts.digest_of(version.gguf_path) == version.digest
+    finally:
+        version.gguf_path.with_suffix(".away").replace(version.gguf_path)
+    with pytest.raises(ReproductionError, match="there is no version 9"):
+        reproduce(9)
+
+
 def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
     graph: tuple[Graph, dg.ExecuteInProcessResult],
 ) -> None:
@@ -282,6 +304,9 @@ def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
     assert latest.feedback_watermark is not None
     assert (latest.made_of["training"], latest.made_of["started_from"]["version"]) == ("retraining", 1)
     assert latest.made_of["steps"] <= 1
+    again = reproduce(2, lambda line: None)
+    assert again.agrees
+    assert again.same_adapter
     assert versions.production_version() != latest
     first = next(version for version in versions.list_versions() if version.version == 1)
     assert first.gguf_path is not None

@@ -49,3 +49,11 @@ monitoring_job = dg.define_asset_job(
     description="Read the query log and judge the health of what is served.",
     tags={KIND: "watch"},
 )
+
+housekeeping_job = dg.define_asset_job(
+    "housekeeping_job",
+    selection=dg.AssetSelection.groups("housekeeping"),
+    description="Prune old checkpoints, packages, reports and runs by policy, clean up after killed runs, and show the "
+    "disk use. Never a version that an alias names.",
+    tags={KIND: "watch"},
+)

@@ -1,9 +1,7 @@
 """The package of a version: what is served, what it was measured by, and all that it takes to make it again."""
 
 import os
-import platform
 import shutil
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,8 @@ from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import upstream
 from fit_assets.evaluation import versions
+from fit_assets.reproduce import surroundings
 from fit_assets.training.presets import get_preset
-
-# Libraries whose version can change what a training gives.
-LIBRARIES = ("torch", "transformers", "trl", "peft", "llama-cpp-python")
 
 
 def release_folder(digest: str) -> Path:
@@ -71,9 +67,8 @@ def made_of(dagster_run: str = "") -> dict[str, Any]:
         "quantisation": upstream(layout.gguf(), "gguf_model").inputs["kind"],
         "data": {name: adapter.inputs[name] for name in ("train", "validation", "extra")},
         "steps": adapter.facts["metrics"]["steps"],
-        "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
-        "libraries": {name: installed(name) for name in LIBRARIES},
         "dagster_run": dagster_run,
+        **surroundings(),
     }
 
 

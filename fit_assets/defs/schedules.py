@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from fit_assets.defs.jobs import KIND, weekly_job
+from fit_assets.defs.jobs import KIND, housekeeping_job, weekly_job
 
 
 @dg.schedule(
@@ -23,3 +23,13 @@ def weekly_evaluation_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunR
         return dg.SkipReason("no version is in production yet: build_all makes the first one")
     week = context.scheduled_execution_time.strftime("%G-W%V")
     return dg.RunRequest(run_key=f"weekly-{week}", tags={"fit_assets/trigger": "weekly", "fit_assets/week": week})
+
+
+housekeeping_schedule = dg.ScheduleDefinition(
+    name="housekeeping_schedule",
+    job=housekeeping_job,
+    cron_schedule="30 4 * * *",
+    execution_timezone="Europe/London",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every morning at half past four: prune what runs have left behind, and show how much room is left.",
+)

@@ -80,6 +80,9 @@ RETRAINING_SHARE = 0.25
 RETRIES = 3
 """How often a retraining that failed is tried again; then a person is told."""
 
+DISK_FREE_BYTES = 5_000_000_000
+"""Room that should be left on the disk: a training of the default model with its checkpoints and packages."""
+
 # Serving.
 ALERT_SUCCESS_RATE = 0.95
 ALERT_SUCCESS_WINDOW = timedelta(minutes=5)
