@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from fit_assets.filters import QueryFilters
     from fit_assets.parsing.base import Parser, ParseResult
     from fit_assets.reference.answer import Answer
+    from fit_assets.reproduce import Reproduction
     from fit_assets.serving.review import Contradiction
 
 # The names of parsing.registry.PARSER_NAMES, written out so that --help imports nothing.
-_PARSERS = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
+_PARSERS = ("auto", "gguf", "raw", "candidate", "regex", "ollama", "adapter")
 _ROWS_ON_SCREEN = 20
 _WIDEST_CELL = 28
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -39,8 +40,8 @@ _parser_option = click.option(
     type=click.Choice(_PARSERS),
     default="auto",
     show_default=True,
-    help="Who parses: the packaged model with the rules as fallback (auto), constrained (gguf) or plain (raw), "
-    "the rules (regex), an Ollama server, or the adapter before packaging.",
+    help="Who parses: the model in production with the rules as fallback (auto), constrained (gguf) or plain (raw), "
+    "the one that was packaged last (candidate), the rules (regex), an Ollama server, or the adapter before packaging.",
 )
 
 
@@ -267,10 +268,16 @@ def serve(host: str, port: int, parser_name: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
-def versions(as_json: bool) -> None:
+@click.option("--moves", "with_moves", is_flag=True, help="Who moved the alias of production, when and why.")
+def versions(as_json: bool, with_moves: bool) -> None:
     """List the registered versions of the model, newest first."""
     from fit_assets.evaluation import versions as registry
 
+    if with_moves:
+        for move in registry.moves():
+            came = f"version {move.version} in place of {move.before or 'none'}"
+            click.echo(_one_line(f"{move.at:%Y-%m-%d %H:%M:%S} {came}, by {move.who or 'unknown'}: {move.why}"))
+        return
     found = registry.list_versions()
     if as_json:
         _print_json({"versions": [version.to_dict() for version in found]})
@@ -299,12 +306,35 @@ def rollback(why: str) -> None:
     _moved(lambda: registry.rollback(getpass.getuser(), why))
 
 
+@main.command()
+@click.argument("version", type=int)
+def reproduce(version: int) -> None:
+    """Train VERSION again from what it names, and say whether its metrics agree within their intervals."""
+    from fit_assets.reproduce import ReproductionError
+    from fit_assets.reproduce import reproduce as again
+
+    try:
+        outcome = again(version, lambda line: click.echo(line, err=True))
+    except ReproductionError as error:
+        raise BadInput(_one_line(str(error))) from error
+    _print_reproduction(outcome)
+    if not outcome.agrees:
+        raise Failure(f"version {version} was not reproduced: metrics lie outside the intervals that were registered")
+
+
 def _moved(move: Callable[[], Version]) -> None:
+    from fit_assets.packaging.ollama import OllamaError
+    from fit_assets.serving.follow import PackageError, follow_everywhere
+
     try:
         version = move()
     except ValueError as error:
         raise BadInput(_one_line(str(error))) from error
     click.echo(f"version {version.version} is in production: {version.gguf_path}")
+    try:
+        follow_everywhere(click.echo)
+    except (PackageError, OllamaError) as error:
+        raise Failure(_one_line(str(error))) from error
 
 
 # Parsing ------------------------------------------------------------------------------------------------------------
@@ -532,6 +562,22 @@ def _print_versions(found: Sequence[Version]) -> None:
             version.improvements,
         )
     Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
+
+
+def _print_reproduction(outcome: Reproduction) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"version {outcome.version}, made again", header_style="bold")
+    for heading in ("metric", "registered", "now", "agrees"):
+        table.add_column(heading)
+    for metric in outcome.metrics:
+        table.add_row(metric.name, str(metric.registered), str(metric.reproduced), "yes" if metric.agrees else "no")
+    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(table)
+    for what, same in (("adapter", outcome.same_adapter), ("GGUF", outcome.same_gguf)):
+        click.echo(f"{what}: {'the same to the byte' if same else 'other bytes'}")
+    for difference in outcome.differences:
+        click.echo(f"unlike then: {difference}")
 
 
 def _print_metrics(report: Report) -> None:

@@ -14,6 +14,8 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_OLLAMA_MODEL``     name under which Ollama knows the model (default ``fit-intelligence``)
 ``FIT_ASSETS_AS_OF``            the day that "years left" counts from, ISO date (default: today)
 ``FIT_ASSETS_FEEDBACK_VOLUME``  new corrected questions that start a retraining (default 100)
+``FIT_ASSETS_RETRY_MINUTES``    minutes until a failed retraining is tried again; then four times as long (default 10)
+``FIT_ASSETS_NOTIFY_URL``       webhook that is told of failed runs and alerts (default: the log alone)
 ``FIT_ASSETS_DOMESTIC``         1 takes the domestic rows of Ofgem's report too (default: left out)
 ``FIT_ASSETS_MODEL_SECONDS``    seconds after which the rules answer in a model's place (default 5)
 ``FIT_ASSETS_MIN_CONFIDENCE``   a model's confidence below which the rules answer, 0 to 1 (default 0: never)
@@ -21,6 +23,7 @@ tests and Dagster runs can point the program elsewhere by setting the variable.
 ``FIT_ASSETS_API_KEYS``         keys that the HTTP service accepts, separated by commas (default: none is asked for)
 ``FIT_ASSETS_RATE``             questions a second and client at the HTTP service (default 20; 0: no limit)
 ``FIT_ASSETS_CONCURRENCY``      questions that the HTTP service works on at a time (default 32)
+``FIT_ASSETS_FOLLOW_SECONDS``   seconds between a service's looks at what is in production (default 5)
 ``FIT_ASSETS_LOG_DAYS``         days for which questions and reactions are kept (default 90; 0: for ever)
 ``REDIS_URL``                   Redis as the cache of parsed questions (default: in the process)
 ``QUERY_LOG_URL``               PostgreSQL to which the query log is copied (default: files in ``var/`` alone)
@@ -176,6 +179,16 @@ def feedback_volume(default: int) -> int:
     return int(configured) if configured else default
 
 
+def retry_minutes() -> float:
+    """Minutes until a failed retraining is tried again for the first time."""
+    return _number("FIT_ASSETS_RETRY_MINUTES", 10.0, 0, 100_000)
+
+
+def notify_url() -> str | None:
+    """Webhook that is told what a person should know."""
+    return os.environ.get("FIT_ASSETS_NOTIFY_URL") or None
+
+
 def model_seconds() -> float:
     """Seconds after which the rules answer in a model's place."""
     return _number("FIT_ASSETS_MODEL_SECONDS", 5.0, 0.001, 3600)
@@ -204,6 +217,11 @@ def rate() -> float:
 def concurrency() -> int:
     """Questions that the HTTP service works on at a time; it refuses what comes on top."""
     return int(_number("FIT_ASSETS_CONCURRENCY", 32, 1, 10_000))
+
+
+def follow_seconds() -> float:
+    """Seconds between two looks of a running service at what is in production."""
+    return _number("FIT_ASSETS_FOLLOW_SECONDS", 5.0, 0.01, 86_400)
 
 
 def log_days() -> int:

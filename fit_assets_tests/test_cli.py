@@ -75,7 +75,7 @@ def test_ask_json_is_one_object(fit: Any) -> None:
 def test_auto_without_a_model_uses_the_rules_and_says_so_on_standard_error(fit: Any) -> None:
     result = fit("ask", "hydro in Devon", "--json")
     assert json.loads(result.stdout)["parser"] == "regex"
-    assert "no model yet" in result.stderr
+    assert "no version of the model is in production yet" in result.stderr
 
 
 def test_given_filters_skip_the_parser(fit: Any) -> None:

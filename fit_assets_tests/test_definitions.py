@@ -36,10 +36,10 @@ GRAPH: dict[str, dict[str, set[str]]] = {
         "merged_model": {"base_model", "lora_adapter"},
         "gguf_model": {"merged_model"},
         "gguf_metrics": {"gguf_model", "eval_metrics", "test_split", "installation_facts", "places"},
-        "ollama_model": {"gguf_model", "gguf_metrics"},
         "natural_metrics": {"gguf_model", "train_split", "places", "installation_facts"},
     },
     "release": {
+        "promotion_report": {"gguf_model", "gguf_metrics", "feedback_examples", "test_split", "places"},
         "ab_report": {
             "gguf_model",
             "gguf_metrics",
@@ -50,6 +50,7 @@ GRAPH: dict[str, dict[str, set[str]]] = {
             "places",
         },
         "model_version": {
+            "promotion_report",
             "ab_report",
             "gguf_metrics",
             "eval_metrics",
@@ -62,7 +63,13 @@ GRAPH: dict[str, dict[str, set[str]]] = {
             "test_split",
         },
     },
+    "production": {
+        "served_model": {"model_version"},
+        "production_metrics": {"served_model"},
+        "ollama_model": {"served_model"},
+    },
     "monitoring": {"query_log": set(), "serving_health": {"query_log"}},
+    "housekeeping": {"storage": set()},
 }
 ASSETS = {name: (group, deps) for group, assets in GRAPH.items() for name, deps in assets.items()}
 
@@ -83,7 +90,6 @@ BLOCKING = {
     "gguf_metrics.release_parsing_accuracy",
     "gguf_metrics.critical_tests",
     "gguf_metrics.as_good_as_adapter",
-    "ab_report.as_good_as_production",
 }
 
 
@@ -135,9 +141,12 @@ def test_retraining_starts_at_the_corrections_and_ends_at_the_version() -> None:
         "gguf_model",
         "gguf_metrics",
         "natural_metrics",
-        "ollama_model",
         "ab_report",
+        "promotion_report",
         "model_version",
+        "served_model",
+        "production_metrics",
+        "ollama_model",
     }
 
 
@@ -149,11 +158,22 @@ def test_what_fills_the_machine_or_writes_the_warehouse_is_in_a_pool() -> None:
         if not assets_def.is_external and assets_def.keys
     }
     training = {"base_model", "lora_adapter", "eval_metrics", "merged_model", "gguf_model", "gguf_metrics", "ab_report"}
-    assert {name for name, pool in pools.items() if pool == "train"} == training | {"natural_metrics"}
+    training |= {"promotion_report", "production_metrics", "natural_metrics"}
+    assert {name for name, pool in pools.items() if pool == "train"} == training
     assert {name for name, pool in pools.items() if pool == "duckdb_write"} == {
         *GRAPH["reference"],
         "query_log",
     }
+
+
+def test_automation_explains_itself_and_runs() -> None:
+    repository = defs.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assert all(len(job.description or "") > 40 for job in jobs)
+    assert all("fit_assets/kind" in job.tags for job in jobs)
+    for automation in (*repository.sensor_defs, *repository.schedule_defs):
+        assert len(automation.description or "") > 40, automation.name
+        assert automation.default_status.value == "RUNNING"
 
 
 def test_hyper_parameters_in_the_launchpad_are_those_of_the_training() -> None:
@@ -163,7 +183,7 @@ def test_hyper_parameters_in_the_launchpad_are_those_of_the_training() -> None:
     from fit_assets.training.finetune import FineTuneConfig
 
     fields = {field.name for field in dataclasses.fields(FineTuneConfig)}
-    assert set(LoraConfig.model_fields) - {"force"} == fields
+    assert set(LoraConfig.model_fields) - {"force", "retrain"} == fields
     assert all(field.description for field in LoraConfig.model_fields.values())
 
 

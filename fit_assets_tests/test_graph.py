@@ -12,12 +12,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fit_assets import artifacts
 from fit_assets.dataset import generator
 from fit_assets.definitions import defs
-from fit_assets.defs import evaluations, layout, natural, packaging, release
+from fit_assets.defs import evaluations, layout, natural, packaging, promotion, release
 from fit_assets.evaluation import thresholds, versions
+from fit_assets.evaluation.promotion import Verdict
 from fit_assets.packaging.ollama import OllamaRefused
 from fit_assets.parsing import adapter_parser, gguf_parser, regex_parser
+from fit_assets.reproduce import ReproductionError, reproduce
+from fit_assets.served import served
 from fit_assets.serving.feedback import add_feedback
 from fit_assets.training import presets
 from fit_assets_tests.fake_ollama import FakeOllama, serve
@@ -93,7 +97,7 @@ def graph(
         patch.setattr(generator, "CATEGORIES", {name: count // 10 for name, count in generator.CATEGORIES.items()})
         patch.setattr(generator, "DEFAULT_SIZE", 450)
         few = evaluations.split_questions
-        for module in (evaluations, packaging, release):
+        for module in (evaluations, packaging, promotion):
             patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
         all_of = natural.natural_questions
         patch.setattr(natural, "natural_questions", lambda half: all_of(half)[:QUESTIONS])
@@ -168,7 +172,9 @@ def test_a_second_run_recognises_finished_work(graph: tuple[Graph, dg.ExecuteInP
         for event in second.get_asset_materialization_events()
         if event.asset_key and "reused" in event.materialization.metadata
     }
-    fresh_each_time = {"feedback_examples", "ollama_model", "query_log"}
+    fresh_each_time = {
+        *("feedback_examples", "promotion_report", "served_model", "production_metrics", "ollama_model", "query_log")
+    }
     assert {name for name, again in reused.items() if not again} == fresh_each_time
     assert metadata(second, "lora_adapter")["mlflow_run_id"] == metadata(first, "lora_adapter")["mlflow_run_id"]
     assert metadata(second, "model_version")["version"] == 1
@@ -213,12 +219,28 @@ def test_the_release_is_kept_apart_from_the_working_files(graph: tuple[Graph, dg
     assert version is not None
     assert version.gguf_path is not None
     assert version.gguf_path.parent.parent.name == "releases"
-    assert {file.name for file in version.gguf_path.parent.iterdir()} == {
+    package = version.gguf_path.parent
+    assert {file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()} >= {
         "tiny.gguf",
         "Modelfile",
         "report.json",
         "report.json.digest.json",
+        "adapter/adapter_model.safetensors",
+        "inputs/train.jsonl",
+        "inputs/validation.jsonl",
+        "inputs/test.jsonl",
     }
+    assert artifacts.digest_of(package / "adapter") == version.tags["adapter_digest"]
+    assert version.made_of["training"] == "full"
+    assert version.made_of["data"]["train"] == artifacts.digest_of(package / "inputs" / "train.jsonl")
+
+
+def test_what_is_served_is_what_the_alias_names(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    version, found = versions.production_version(), served()
+    assert version is not None
+    assert found is not None
+    assert (found.version, found.digest, found.gguf) == (version.version, version.digest, version.gguf_path)
+    assert metadata(graph[1], "served_model")["version"] == 1
 
 
 def test_with_a_server_the_ollama_model_alone_registers_what_is_there(
@@ -228,26 +250,12 @@ def test_with_a_server_the_ollama_model_alone_registers_what_is_there(
     with serve(FakeOllama()) as fake, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OLLAMA_HOST", fake.host)
         told = metadata(built.run("ollama_model"), "ollama_model")
-        assert told["status"].startswith("registered with Ollama")
+        assert told["status"].startswith("version 1 is registered with Ollama")
         assert told["ollama_tag"] in fake.models
         assert told["smoke_answer"] == "{}"
-
-
-def test_ollama_gets_no_model_that_did_not_pass_its_gates(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
-    from fit_assets.defs.common import verdict_path
-
-    built, _ = graph
-    path = verdict_path("gguf_metrics.critical_tests", release.release_gates()["gguf_metrics.critical_tests"])
-    kept = path.read_text()
-    path.unlink()
-    try:
-        with serve(FakeOllama()) as fake, pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OLLAMA_HOST", fake.host)
-            told = metadata(built.run("ollama_model"), "ollama_model")
-            assert "critical_tests has not judged" in told["status"]
-            assert not fake.models
-    finally:
-        path.write_text(kept)
+        creations = [request for request in fake.requests if request[1] == "/api/create"]
+        assert "smoke_answer" not in metadata(built.run("ollama_model"), "ollama_model")
+        assert [request for request in fake.requests if request[1] == "/api/create"] == creations
 
 
 def test_an_ollama_that_refuses_fails_its_asset_and_leaves_the_modelfile(
@@ -259,7 +267,28 @@ def test_an_ollama_that_refuses_fails_its_asset_and_leaves_the_modelfile(
         fake.create_error = "no space left on device"
         with pytest.raises(OllamaRefused, match="no space left on device"):
             built.run("ollama_model")
-    assert layout.model("Modelfile").read_text().startswith("FROM ./gguf/tiny.gguf")
+    assert layout.model("Modelfile").read_text().startswith("FROM ./releases/")
+
+
+def test_a_version_is_made_again_to_the_byte_and_its_package_mended(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    version = versions.production_version()
+    assert version is not None
+    assert version.gguf_path is not None
+    version.gguf_path.rename(version.gguf_path.with_suffix(".away"))
+    try:
+        found = reproduce(1, lambda line: None)
+        assert found.agrees
+        assert found.same_adapter
+        assert found.same_gguf
+        assert found.differences == ()
+        assert {metric.name for metric in found.metrics} >= {"parsing_accuracy", "critical_tests"}
+        assert artifacts.digest_of(version.gguf_path) == version.digest
+    finally:
+        version.gguf_path.with_suffix(".away").replace(version.gguf_path)
+    with pytest.raises(ReproductionError, match="there is no version 9"):
+        reproduce(9)
 
 
 def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
@@ -269,18 +298,49 @@ def test_corrections_lead_to_a_second_version_that_is_held_against_the_first(
     # Of this wording nothing is held out.
     add_feedback("any hydro run by the parish council of lower slaughter", {"technology": "Hydro"})
     selected = defs.resolve_job_def("retrain_job").asset_layer.executable_asset_keys
-    retrained = built.run(*(key.to_user_string() for key in selected))
+    config = {"ops": {"lora_adapter": {"config": CONFIG["ops"]["lora_adapter"]["config"] | {"retrain": True}}}}
+    config["ops"]["ab_report"] = CONFIG["ops"]["ab_report"]
+    retrained = built.run(*(key.to_user_string() for key in selected), config=config)
     assert metadata(retrained, "lora_adapter")["feedback_examples"] == 1
     assert not metadata(retrained, "lora_adapter")["reused"]
-    assert "candidate" in metadata(retrained, "ab_report")["production_verdict"]
+    assert metadata(retrained, "lora_adapter")["way"].startswith("retraining from version 1: 1 corrected and")
+    assert metadata(retrained, "promotion_report")["promote"] is False
+    assert "no better than production" in metadata(retrained, "promotion_report")["reasons"]
     assert metadata(retrained, "model_version")["version"] == 2
+    assert metadata(retrained, "model_version")["status"] == "staging"
+    assert "no better than production" in metadata(retrained, "model_version")["kept_out_of_production"]
     latest = versions.last_successful_registration()
     assert latest is not None
     assert latest.feedback_watermark is not None
+    assert (latest.made_of["training"], latest.made_of["started_from"]["version"]) == ("retraining", 1)
+    assert latest.made_of["steps"] <= 1
+    again = reproduce(2, lambda line: None)
+    assert again.agrees
+    assert again.same_adapter
     assert versions.production_version() != latest
     first = next(version for version in versions.list_versions() if version.version == 1)
     assert first.gguf_path is not None
     assert first.gguf_path.is_file()
+
+
+def test_a_better_candidate_is_promoted_and_does_not_come_back_by_itself_once_it_was_taken_out(
+    graph: tuple[Graph, dg.ExecuteInProcessResult],
+) -> None:
+    built, _ = graph
+    chain = ("promotion_report", "model_version", "served_model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fit_assets.evaluation.promotion.decide", lambda pairs: Verdict(True, (), ()))
+        result = built.run(*chain)
+        assert metadata(result, "model_version")["status"] == "production"
+        assert metadata(result, "served_model")["version"] == 2
+        assert versions.rollback("ann", "slow on Mondays").version == 1
+        result = built.run(*chain)
+    assert "ann took it out of production" in metadata(result, "model_version")["kept_out_of_production"]
+    assert "slow on Mondays" in metadata(result, "model_version")["kept_out_of_production"]
+    assert metadata(result, "served_model")["version"] == 1
+    found = served()
+    assert found is not None
+    assert found.version == 1
 
 
 def test_a_model_that_knows_nothing_is_stopped_at_its_gate(graph: tuple[Graph, dg.ExecuteInProcessResult]) -> None:

@@ -1,23 +1,59 @@
-"""The jobs: everything, the retraining, and the watch over what is served."""
+"""The jobs: everything, the retraining, the weekly look, following the alias, the watch, and tidying up."""
+
+from typing import Any
 
 import dagster as dg
+
+# What a run is for, as the UI's filter has it.
+KIND = "fit_assets/kind"
 
 build_all = dg.define_asset_job(
     "build_all",
     selection=dg.AssetSelection.all(),
-    description="The whole graph, from the reference tables to the registered model. Finished work is recognised.",
+    description="The whole graph, from the reference tables to what is served, with a full training. Finished work is "
+    "recognised.",
+    tags={KIND: "training"},
 )
 
-# From the corrections down to the release. regex_metrics is not downstream of feedback, and ab_report reads it from
+# From the corrections down to what is served. regex_metrics is not downstream of feedback, and ab_report reads it from
 # the last full run: the questions and the regex parser are the same.
+RETRAINING: dict[str, Any] = {"ops": {"lora_adapter": {"config": {"retrain": True}}}}
 retrain_job = dg.define_asset_job(
     "retrain_job",
     selection=dg.AssetSelection.assets("feedback_examples").downstream(),
-    description="Retrain with the corrected questions, measure, package, and register if every gate passes.",
+    config=RETRAINING,
+    description="Retrain on from the adapter in production with the corrected questions and a replay sample, measure, "
+    "package, register in staging if every gate passes, and promote if the candidate beats production. A full training "
+    "instead: set `retrain` of `lora_adapter` to false in the launchpad.",
+    tags={KIND: "training"},
+)
+
+weekly_job = dg.define_asset_job(
+    "weekly_job",
+    selection=dg.AssetSelection.assets("served_model", "production_metrics"),
+    description="Look at the version in production, and measure it on what people judged since it was trained. Below "
+    "95 % it asks for a retraining, which feedback_volume_sensor starts.",
+    tags={KIND: "watch"},
+)
+
+follow_job = dg.define_asset_job(
+    "follow_job",
+    selection=dg.AssetSelection.assets("served_model", "ollama_model"),
+    description="Follow MLflow's alias `production`: the note by which `fit ask` finds the model, and Ollama's name.",
+    tags={KIND: "watch"},
 )
 
 monitoring_job = dg.define_asset_job(
     "monitoring_job",
     selection=dg.AssetSelection.groups("monitoring"),
     description="Read the query log and judge the health of what is served.",
+    tags={KIND: "watch"},
+)
+
+housekeeping_job = dg.define_asset_job(
+    "housekeeping_job",
+    selection=dg.AssetSelection.groups("housekeeping"),
+    description="Prune old checkpoints, packages, reports and runs by policy, clean up after killed runs, and show the "
+    "disk use. Never a version that an alias names.",
+    tags={KIND: "watch"},
 )

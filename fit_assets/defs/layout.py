@@ -17,8 +17,18 @@ def model(*parts: str) -> Path:
 
 
 def gguf() -> Path:
-    """The packaged model."""
+    """The packaged model that was made last: a candidate, until it is promoted."""
     return model("gguf", f"{get_preset().name}.gguf")
+
+
+def release(digest: str) -> Path:
+    """The package of the version with this GGUF."""
+    return model("releases", digest[:12])
+
+
+def measured(digest: str, questions: str) -> Path:
+    """The report on what the model with this GGUF makes of a set of questions."""
+    return model("measured", digest[:12], f"{questions}.json")
 
 
 def report(name: str) -> Path:

@@ -1,10 +1,12 @@
 """Group ``model``: the base model, the adapter trained on it, and what both parsers make of the test questions."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
     OWNERS,
@@ -21,6 +23,7 @@ from fit_assets.defs.resources import Tracking
 from fit_assets.training.presets import get_preset
 
 if TYPE_CHECKING:
+    from fit_assets.evaluation.versions import Version
     from fit_assets.parsing.base import Parser
 
 GROUP = "model"
@@ -57,8 +60,14 @@ def base_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> dg.
 
 
 class LoraConfig(ArtifactConfig):
-    """Hyper-parameters of the training. What is left empty is as the preset says."""
+    """How to train. Hyper-parameters that are left empty are as the preset says."""
 
+    retrain: bool = Field(
+        default=False,
+        description="Go on from the adapter in production, with corrections and a replay sample of the training split, "
+        "in at most a quarter of the steps; off: a full training from the base model. Where there is no adapter in "
+        "production that fits the base model, the training is a full one.",
+    )
     rank: int | None = Field(default=None, description="LoRA rank r: more learns more and costs memory.")
     alpha: int | None = Field(default=None, description="LoRA alpha: updates are scaled by alpha / rank.")
     dropout: float | None = Field(default=None, description="Dropout on the LoRA branch, from 0 to below 1.")
@@ -89,7 +98,7 @@ class LoraConfig(ArtifactConfig):
     group_name=GROUP,
     kinds={"pytorch", "huggingface", "mlflow"},
     owners=OWNERS,
-    code_version=source_digest("training/finetune.py", "training/prompt.py", "language"),
+    code_version=source_digest("training/finetune.py", "training/retraining.py", "training/prompt.py", "language"),
     pool="train",
 )
 def lora_adapter(
@@ -97,15 +106,17 @@ def lora_adapter(
 ) -> dg.MaterializeResult[None]:
     """The LoRA adapter, trained with TRL and PEFT on the training split and the corrected questions.
 
-    An interrupted run goes on from its last good checkpoint. Loss curves go to MLflow and into the metadata.
+    `retrain_job` sets ``retrain``: on from the adapter in production in a quarter of the steps. An interrupted run goes
+    on from its last good checkpoint. Loss curves go to MLflow and into the metadata.
     """
     from fit_assets.evaluation.plots import loss_curve
-    from fit_assets.training.finetune import FineTuneConfig, fine_tune
+    from fit_assets.training.finetune import FineTuneConfig, examples_an_epoch, fine_tune
+    from fit_assets.training.retraining import plan
 
     preset = get_preset()
-    overrides = config.model_dump(exclude={"force"})
+    overrides = config.model_dump(exclude={"force", "retrain"})
     hyper_parameters = FineTuneConfig.for_preset(preset, **overrides)
-    upstream(layout.model("base"), "base_model")
+    base = upstream(layout.model("base"), "base_model").digest
     for name, asset in (("train", "train_split"), ("validation", "validation_split")):
         upstream(layout.dataset(name), asset)
     feedback = layout.dataset("feedback_examples")
@@ -114,14 +125,26 @@ def lora_adapter(
     def log(step: int, values: dict[str, float]) -> None:
         context.log.info("step %d: %s", step, ", ".join(f"{key} {value:.4g}" for key, value in values.items()))
 
+    train, start, way = layout.dataset("train"), None, "full training"
+    if config.retrain and (version := production_adapter(base)):
+        assert version.gguf_path is not None
+        planned = plan(examples_an_epoch(train, hyper_parameters), feedback_lines, hyper_parameters)
+        hyper_parameters, start = planned.config, version.gguf_path.parent / "adapter"
+        train = replay(planned.replayed, hyper_parameters.seed)
+        way = (
+            f"retraining from version {version.version}: {feedback_lines} corrected and {planned.replayed} replayed "
+            f"examples in {planned.steps} steps; a full training has {planned.full_steps}"
+        )
+    context.log.info(way)
     result = fine_tune(
         preset,
         layout.model("base"),
-        layout.dataset("train"),
+        train,
         layout.dataset("validation"),
         layout.model("adapter"),
         hyper_parameters,
         extra_train_path=feedback if feedback_lines else None,
+        start_from=start,
         on_log=log,
         force=config.force,
     )
@@ -142,6 +165,7 @@ def lora_adapter(
         result.digest,
         result.reused,
         preset=preset.name,
+        way=way,
         seconds=result.seconds,
         resumed_from_step=result.resumed_from,
         feedback_examples=feedback_lines,
@@ -151,6 +175,29 @@ def lora_adapter(
         **run,
         **result.metrics,
     )
+
+
+def production_adapter(base: str) -> "Version | None":
+    """The version in production, where its adapter is kept and is one of this base model; else None."""
+    from fit_assets.evaluation.versions import production_version
+
+    version = production_version()
+    if version is None or version.gguf_path is None or version.tags.get("base_digest") != base:
+        return None
+    return version if (version.gguf_path.parent / "adapter" / "adapter_config.json").is_file() else None
+
+
+def replay(size: int, seed: int) -> Path:
+    """The file with a replay sample of the training split, made anew."""
+    from fit_assets.training.retraining import replay_sample
+
+    source = upstream(layout.dataset("train"), "train_split")
+    target = layout.dataset("replay")
+    lines = layout.dataset("train").read_text("utf-8").split("\n")
+    sample = replay_sample([line for line in lines if line.strip()], size, seed)
+    artifacts.write_text(target, "".join(f"{line}\n" for line in sample))
+    artifacts.write_record(target, {"train": source.digest, "size": size, "seed": seed})
+    return target
 
 
 @dg.asset_check(asset=lora_adapter, blocking=True)

@@ -1,12 +1,11 @@
-"""Group ``packaging``: merge, GGUF, the packaged model measured again, Ollama."""
+"""Group ``packaging``: merge, GGUF, and the packaged model measured again."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from fit_assets import artifacts, settings
+from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
     OWNERS,
@@ -15,7 +14,6 @@ from fit_assets.defs.common import (
     made_at,
     materialized,
     megabytes,
-    refusals,
     source_digest,
     upstream,
 )
@@ -191,63 +189,3 @@ def packaging_gates() -> dict[str, str]:
         "gguf_metrics.critical_tests": served,
         "gguf_metrics.as_good_as_adapter": packaging_subject(),
     }
-
-
-class OllamaConfig(dg.Config):  # type: ignore[misc]
-    """How Ollama serves the model."""
-
-    name: str | None = Field(default=None, description="Name in Ollama; empty: FIT_ASSETS_OLLAMA_MODEL.")
-    temperature: float = Field(default=0.0, description="0 gives the same answer every time; the mission names 0.1.")
-    repeat_penalty: float = Field(
-        default=1.0, description="Above 1 punishes the quotes and keys that JSON must repeat; the mission names 1.1."
-    )
-
-
-@dg.asset(
-    deps=["gguf_model", "gguf_metrics"],
-    group_name=GROUP,
-    kinds={"ollama"},
-    owners=OWNERS,
-    code_version=source_digest("packaging/modelfile.py", "packaging/ollama.py", "training/prompt.py"),
-)
-def ollama_model(context: dg.AssetExecutionContext, config: OllamaConfig) -> dg.MaterializeResult[None]:
-    """The Modelfile and, where an Ollama server answers, the model registered there and asked a first question.
-
-    Only a model that passed its gates gets the name under which it is served. Without a server the asset says so;
-    materialised alone later, it registers the artifact that is there.
-    """
-    from fit_assets.packaging.modelfile import ModelfileOptions, write_modelfile
-    from fit_assets.packaging.ollama import OllamaClient, OllamaUnavailable, register_model
-
-    gguf, style = layout.gguf(), get_preset().chat_style
-    record = upstream(gguf, "gguf_model")
-    options = ModelfileOptions(temperature=config.temperature, repeat_penalty=config.repeat_penalty)
-    modelfile = write_modelfile(style, gguf, layout.model("Modelfile"), options)
-    facts: dict[str, Any] = {
-        "gguf_sha256": record.digest,
-        "modelfile": dg.MetadataValue.md(f"```\n{modelfile.read_text('utf-8')}\n```"),
-    }
-    name = config.name or settings.ollama_model()
-    client = OllamaClient()
-    try:
-        server = client.version()
-    except OllamaUnavailable as error:
-        status = f"not registered: {error}; then materialise ollama_model alone"
-    else:
-        if reasons := refusals(packaging_gates()):
-            status = f"not registered with Ollama {server}: {'; '.join(reasons)}"
-        else:
-            registration = register_model(client, name, gguf, style, options=options, say=context.log.info)
-            status = f"registered with Ollama {registration.server_version} as {registration.name}"
-            facts |= {
-                "ollama_name": registration.name,
-                "ollama_tag": registration.tag,
-                "smoke_question": registration.smoke_question,
-                "smoke_answer": registration.smoke_answer,
-                "smoke_milliseconds": registration.smoke_milliseconds,
-                "rendered_as_trained": str(registration.rendered_as_trained),
-            }
-    finally:
-        client.close()
-    context.log.info(status)
-    return materialized(modelfile, artifacts.digest_of(modelfile), False, status=status, host=client.host, **facts)

@@ -1,10 +1,8 @@
-"""Group ``release``: the packaged model against the regex parser and production, and the registered version."""
+"""Group ``release``: the packaged model against the regex parser, and the registered version."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,14 +23,17 @@ from fit_assets.defs.common import (
     upstream,
 )
 from fit_assets.defs.dataset import RULES, SPLITS, splits_subject
-from fit_assets.defs.evaluations import load_report, measure, question_inputs, split_questions
+from fit_assets.defs.evaluations import load_report, measure, question_inputs
+from fit_assets.defs.package import made_of, release_folder
 from fit_assets.defs.packaging import packaging_gates
+from fit_assets.defs.promotion import read_verdict
 from fit_assets.defs.resources import Tracking, run_id_of
 from fit_assets.evaluation import thresholds
 from fit_assets.training.presets import get_preset
 
 if TYPE_CHECKING:
     from fit_assets.evaluation.evaluate import Question, Report
+    from fit_assets.evaluation.versions import Version
 
 GROUP = "release"
 
@@ -60,7 +61,7 @@ class AbConfig(ArtifactConfig):
     pool="train",
 )
 def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.MaterializeResult[None]:
-    """The packaged model against the regex parser, and against the version in production, question by question.
+    """The packaged model against the regex parser, question by question.
 
     The answers on the test split are those of ``gguf_metrics`` and ``regex_metrics``; both parsers are asked further
     questions until there are enough to see a difference of three points.
@@ -97,14 +98,11 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         median_ms_b=pace.median_ms_b,
         latency_difference_ms=pace.latency_difference_ms,
     )
-    production = production_report(context, gguf)
-    against_production = compare(production, model_test, names=("production", "candidate")) if production else None
 
     target = layout.report("ab_report")
     content = {
         "gguf": gguf,
         "against_regex": against_regex.to_dict(),
-        "against_production": against_production.to_dict() if against_production else None,
     }
     artifacts.write_text(target, json.dumps(content, indent=1) + "\n")
     record = artifacts.write_record(target, {"gguf": gguf, **asked})
@@ -120,26 +118,8 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         p_value=against_regex.p_value,
         median_ms_model=against_regex.median_ms_b,
         median_ms_regex=against_regex.median_ms_a,
-        production_verdict=against_production.verdict if against_production else "no other version is in production",
         comparison=picture(plots.ab_comparison(against_regex), "A/B"),
         disagreements=table_of(_disagreements(regex, model)),
-    )
-
-
-@dg.asset_check(asset=ab_report, blocking=True)
-def as_good_as_production() -> dg.AssetCheckResult:
-    """The candidate answers no fewer questions right than the version in production."""
-    record = upstream(layout.report("ab_report"), "ab_report")
-    comparison = json.loads(layout.report("ab_report").read_text("utf-8"))["against_production"]
-    difference = comparison["difference"][0] if comparison else 0.0
-    return check_result(
-        "as_good_as_production",
-        "ab_report",
-        difference >= -thresholds.PRODUCTION_MAX_LOSS - 1e-9,
-        comparison["verdict"] if comparison else "no other version is in production",
-        digest=record.digest,
-        blocking=True,
-        difference=difference,
     )
 
 
@@ -193,32 +173,6 @@ def more_questions(wanted: int, seed: int) -> list["Question"]:
     return chosen
 
 
-def production_report(context: dg.AssetExecutionContext, candidate: str) -> "Report | None":
-    """What the version in production makes of today's test questions; None where it is the candidate, or none is.
-
-    The report that was kept at its release serves while the questions are the same; else it is asked again.
-    """
-    from fit_assets.evaluation import versions
-    from fit_assets.parsing.registry import gguf_parser
-
-    version = versions.production_version()
-    if version is None or version.digest == candidate or version.gguf_path is None:
-        return None
-    path = version.gguf_path
-    if not path.is_file():
-        context.log.warning("version %d is in production, but %s is gone", version.version, path)
-        return None
-    _, report, _ = measure(
-        context,
-        path.parent / "report.json",
-        {"gguf": version.digest} | question_inputs(),
-        lambda: gguf_parser(path),
-        split_questions,
-        force=False,
-    )
-    return report
-
-
 class VersionConfig(dg.Config):  # type: ignore[misc]
     """What is told about the version."""
 
@@ -228,8 +182,8 @@ class VersionConfig(dg.Config):  # type: ignore[misc]
 
 
 @dg.asset(
-    deps=["ab_report", "gguf_metrics", "eval_metrics", "gguf_model", "lora_adapter", "base_model", "feedback_examples",
-          "train_split", "validation_split", "test_split"],
+    deps=["promotion_report", "ab_report", "gguf_metrics", "eval_metrics", "gguf_model", "lora_adapter", "base_model",
+          "feedback_examples", "train_split", "validation_split", "test_split"],
     group_name=GROUP,
     kinds={"mlflow"},
     owners=OWNERS,
@@ -238,10 +192,10 @@ class VersionConfig(dg.Config):  # type: ignore[misc]
 def model_version(
     context: dg.AssetExecutionContext, config: VersionConfig, tracking: Tracking
 ) -> dg.MaterializeResult[None]:
-    """The packaged model in MLflow's registry, if every gate passed for this very digest.
+    """The packaged model in MLflow's registry: in staging if every gate passed for this very digest, else not at all.
 
-    A blocking check blocks only inside its run; so the verdicts are looked up here again, and that the reports are
-    about the artifacts that lie there now.
+    It goes on to production where ``promotion_report`` says so. A blocking check blocks only inside its run; so the
+    verdicts are looked up here again, and that the reports are about the artifacts that lie there now.
     """
     from datetime import datetime
 
@@ -276,21 +230,51 @@ def model_version(
             "feedback": feedback.digest,
             "questions": report.questions_digest,
         },
+        made_of=made_of(context.run_id),
         improvements=config.improvements,
     )
-    context.log.info("version %d is %s: %s", version.version, version.status, version.improvements)
+    against = reasons_to_wait(version)
+    if not against:
+        version = versions.promote(version.version, versions.ITSELF, read_verdict()["summary"])
+    context.log.info("version %d is %s: %s", version.version, version.status, "; ".join(against) or "promoted")
     return materialized(
         package,
         gguf.digest,
         known is not None,
         version=version.version,
         status=version.status,
+        kept_out_of_production=dg.MetadataValue.md("\n".join(f"- {reason}" for reason in against) or "no: it is there"),
         improvements=version.improvements,
+        made_of=dg.MetadataValue.json(version.made_of),
         training_examples=examples,
         gates=table_of([{"gate": gate, "judged_sha256": digest, "passed": True} for gate, digest in gates.items()]),
         versions=table_of([entry.to_dict() for entry in versions.list_versions()]),
         **report.figures(),
     )
+
+
+def reasons_to_wait(version: "Version") -> list[str]:
+    """Why a registered version is not put into production by itself; empty where it is to go there, or is there.
+
+    A version that somebody took out of production does not come back by itself, however good its figures are.
+    """
+    from fit_assets.evaluation import versions
+
+    present = versions.production_version()
+    if present is not None and present.version == version.version:
+        return []
+    verdict = read_verdict()
+    if removed := versions.taken_out(version.version):
+        return [
+            f"{removed.who or 'somebody'} took it out of production on {removed.at:%Y-%m-%d %H:%M} "
+            f"({removed.why or 'no reason given'}); fit promote {version.version} puts it back"
+        ]
+    if present is not None and verdict["production"] != present.version:
+        return [
+            f"it was held against version {verdict['production']}, and version {present.version} is in production now; "
+            "materialise promotion_report and model_version again"
+        ]
+    return [] if verdict["promote"] else list(verdict["reasons"])
 
 
 def release_gates() -> dict[str, str]:
@@ -307,7 +291,6 @@ def release_gates() -> dict[str, str]:
         "lora_adapter.finite_weights": upstream(layout.model("adapter"), "lora_adapter").digest,
         "eval_metrics.critical_tests": adapter_report,
         **packaging_gates(),
-        "ab_report.as_good_as_production": upstream(layout.report("ab_report"), "ab_report").digest,
     }
 
 
@@ -323,11 +306,14 @@ def stale_links() -> list[str]:
     reports = {
         name: upstream(layout.report(name), name).inputs for name in ("eval_metrics", "gguf_metrics", "ab_report")
     }
+    promotion = upstream(layout.report("promotion_report"), "promotion_report").inputs
     questions = splits["test"].digest
+    replay = artifacts.read_record(layout.dataset("replay")) if adapter.inputs.get("start_from") else None
     links = [
         *((f"{name}_split", record.inputs["examples"], examples) for name, record in splits.items()),
         ("lora_adapter", adapter.inputs["base"], base),
-        ("lora_adapter", adapter.inputs["train"], splits["train"].digest),
+        ("lora_adapter", adapter.inputs["train"], replay.digest if replay else splits["train"].digest),
+        *([("lora_adapter", replay.inputs["train"], splits["train"].digest)] if replay else []),
         ("lora_adapter", adapter.inputs["validation"], splits["validation"].digest),
         ("lora_adapter", adapter.inputs["extra"], feedback.digest if feedback.facts["examples"] else None),
         ("merged_model", merged.inputs["adapter"], adapter.digest),
@@ -335,6 +321,7 @@ def stale_links() -> list[str]:
         ("eval_metrics", reports["eval_metrics"]["adapter"], adapter.digest),
         ("gguf_metrics", reports["gguf_metrics"]["gguf"], gguf.digest),
         ("ab_report", reports["ab_report"]["gguf"], gguf.digest),
+        ("promotion_report", promotion["gguf"], gguf.digest),
         *((name, inputs["questions"], questions) for name, inputs in reports.items()),
     ]
     reasons = [
@@ -345,38 +332,6 @@ def stale_links() -> list[str]:
     if artifacts.digest_of(layout.gguf()) != gguf.digest:
         reasons.append(f"{layout.gguf()} is not what its record says; materialise gguf_model again")
     return reasons
-
-
-def release_folder(digest: str) -> Path:
-    """The package of one release, kept beside later ones: GGUF, Modelfile and the report it was released on.
-
-    A later training replaces the working GGUF; the package must not change, so that one can go back to it. The GGUF
-    is a hard link where the file system can do it: it costs nothing, and replacing the working file leaves it.
-    """
-    from fit_assets.packaging.modelfile import write_modelfile
-
-    folder = layout.model("releases", digest[:12])
-    if not (folder / layout.gguf().name).is_file():
-        with artifacts.replacing(folder) as aside:
-            aside.mkdir()
-            for source, name in (
-                (layout.gguf(), layout.gguf().name),
-                (layout.report("gguf_metrics"), "report.json"),
-                (artifacts.record_path(layout.report("gguf_metrics")), "report.json.digest.json"),
-            ):
-                _link_or_copy(source, aside / name)
-            write_modelfile(get_preset().chat_style, aside / layout.gguf().name, aside / "Modelfile")
-    return folder
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    import shutil
-
-    if source.is_file():
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
 
 
 def _joined(first: "Report", second: "Report") -> "Report":

@@ -46,11 +46,22 @@ RELEASE_PARSING_ACCURACY = Target(0.90, strict=False)
 PACKAGED_MAX_LOSS = 0.02
 """How much parsing accuracy the packaged model may lose against the adapter it was made of (absolute)."""
 
-PRODUCTION_MAX_LOSS = 0.0
-"""How much parsing accuracy a new version may lose against the one in production (absolute)."""
+# Promotion to production (evaluation/promotion.py says how they are used).
+PROMOTION_MAX_LOSS = 0.01
+"""How much parsing accuracy a candidate may lose against production on a slice, or, where the intervals cannot tell, on
+a set of questions (absolute)."""
+
+PROMOTION_SLICE_QUESTIONS = 2
+"""Right answers that a slice may lose whatever its size: so many change with any training, by chance."""
+
+RECENT_FEEDBACK = 200
+"""Held-out corrections, the newest, that a candidate and production are asked."""
 
 WEEKLY_PARSING_ACCURACY = Target(0.95, strict=False)
 """The weekly re-evaluation of what is in production; below it a retraining is due."""
+
+WEEKLY_QUESTIONS = 20
+"""Judged questions that the weekly re-evaluation needs for a verdict."""
 
 # What counts as a result in statistics.
 SIGNIFICANCE = 0.05
@@ -62,6 +73,15 @@ AB_QUESTIONS = 1_000
 # Retraining.
 FEEDBACK_VOLUME = 100
 """New corrected questions that start a retraining."""
+
+RETRAINING_SHARE = 0.25
+"""Steps of a retraining, as a share of a full training's."""
+
+RETRIES = 3
+"""How often a retraining that failed is tried again; then a person is told."""
+
+DISK_FREE_BYTES = 5_000_000_000
+"""Room that should be left on the disk: a training of the default model with its checkpoints and packages."""
 
 # Serving.
 ALERT_SUCCESS_RATE = 0.95

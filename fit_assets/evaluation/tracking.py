@@ -139,6 +139,12 @@ def is_local() -> bool:
     return not settings.mlflow_tracking_uri().startswith(("http://", "https://"))
 
 
+def store_exists() -> bool:
+    """Whether there is a store to ask: the first use of a new SQLite file takes seconds."""
+    prefix, uri = "sqlite:///", settings.mlflow_tracking_uri()
+    return not uri.startswith(prefix) or Path(uri.removeprefix(prefix)).exists()
+
+
 def run_url(experiment_id: str, run_id: str) -> str:
     """The page of a run: on the tracking server, or where ``mlflow server`` shows the local store."""
     base = LOCAL_UI if is_local() else settings.mlflow_tracking_uri().rstrip("/")

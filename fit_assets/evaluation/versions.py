@@ -1,4 +1,9 @@
-"""Model versions in MLflow's registry: what was released, made of what, and which one is in production."""
+"""Model versions in MLflow's registry: what was released, made of what, and which one is in production.
+
+The aliases ``staging`` (the newest that passed every gate) and ``production`` are the truth; everything that serves
+follows ``production``. A move of that alias writes its trace first and the alias second, so that whoever is killed in
+between has moved nothing, and whoever comes again finishes it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "fit-intelligence"
 STAGING, PRODUCTION, ARCHIVED = "staging", "production", "archived"
+# Who moves the alias where no person does.
+ITSELF = "fit_assets"
 # Tags of the registered model that keep who moved the alias of production, when and why.
 _MOVE = "moved/"
 
@@ -56,6 +63,12 @@ class Version:
     tags: dict[str, str]
 
     @property
+    def made_of(self) -> dict[str, Any]:
+        """What it came from: code, data, base model, configuration, seed, digests; empty for old versions."""
+        found: dict[str, Any] = json.loads(self.tags.get("made_of", "{}"))
+        return found
+
+    @property
     def parsing_accuracy(self) -> float | None:
         """The packaged model's accuracy on the test split when it was registered."""
         return self.metrics.get("parsing_accuracy")
@@ -86,6 +99,7 @@ def register_version(
     run_id: str | None = None,
     feedback_watermark: datetime | None = None,
     digests: Mapping[str, str] | None = None,
+    made_of: Mapping[str, Any] | None = None,
     improvements: str = "",
 ) -> Version:
     """Register a packaged model; the same digest again gives the version that is there.
@@ -103,6 +117,7 @@ def register_version(
         run_id: the MLflow run of the training; needed on a server.
         feedback_watermark: when the newest feedback came that it was trained on, with a time zone.
         digests: SHA-256 by input (``data``, ``base``, ``adapter``, ``gguf`` …).
+        made_of: everything that the model came from, as plain JSON values.
         improvements: one line for people; by default the change against the version in production.
 
     Raises:
@@ -128,6 +143,7 @@ def register_version(
             "git_commit": git_commit(),
             "improvements": improvements or describe_improvements(metrics, training_examples, production_version()),
             "feedback_watermark": feedback_watermark.astimezone(UTC).isoformat() if feedback_watermark else "",
+            "made_of": json.dumps(dict(made_of or {}), sort_keys=True, separators=(",", ":"), default=str),
             **{f"{name}_digest": value for name, value in (digests or {}).items()},
         }
         client.create_model_version(
@@ -138,7 +154,7 @@ def register_version(
     if version == last_successful_registration():
         client.set_registered_model_alias(MODEL_NAME, STAGING, str(version.version))
     if production_version() is None:
-        client.set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version.version))
+        return promote(version.version, ITSELF, "the first version")
     return _known(digest)
 
 
@@ -162,26 +178,47 @@ def version_for_digest(digest: str) -> Version | None:
 
 
 def production_version() -> Version | None:
-    """The version in production."""
-    return next((version for version in list_versions() if version.status == PRODUCTION), None)
+    """The version in production; one look at the registry, for those who look often."""
+    client = _registry()
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    if PRODUCTION not in aliases:
+        return None
+    return _version(client.get_model_version(MODEL_NAME, aliases[PRODUCTION]), aliases)
 
 
 def promote(version: int, who: str = "", why: str = "") -> Version:
     """Put a version into production; an older one to go back. Who did it and why is kept with the model.
 
     Raises:
-        ValueError: there is no such version.
+        ValueError: there is no such version, or its package is gone.
     """
-    entries = list_versions()
-    if version not in [entry.version for entry in entries]:
-        known = ", ".join(str(entry.version) for entry in entries) or "none"
+    entries = {entry.version: entry for entry in list_versions()}
+    if version not in entries:
+        known = ", ".join(map(str, entries)) or "none"
         raise ValueError(f"there is no version {version}; known are {known}")
-    before = next((entry.version for entry in entries if entry.status == PRODUCTION), None)
+    path = entries[version].gguf_path
+    if path is None or not path.is_file():
+        raise ValueError(f"the package of version {version} is gone ({path}); make it again: fit reproduce {version}")
+    before = next((entry.version for entry in entries.values() if entry.status == PRODUCTION), None)
+    if before == version:
+        return entries[version]
     client = _registry()
-    client.set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version))
+    last = next(iter(moves()), None)
     move = {"version": version, "before": before, "who": who, "why": why}
-    client.set_registered_model_tag(MODEL_NAME, f"{_MOVE}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", json.dumps(move))
+    # The same trace, and the alias still where it was: whoever wrote it was killed before it came to the alias.
+    if last is None or move != {name: getattr(last, name) for name in move}:
+        tag = f"{_MOVE}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        client.set_registered_model_tag(MODEL_NAME, tag, json.dumps(move))
+    client.set_registered_model_alias(MODEL_NAME, PRODUCTION, str(version))
     return next(entry for entry in list_versions() if entry.version == version)
+
+
+def taken_out(version: int) -> Move | None:
+    """The last move that took a version out of production; None where it never was there, or is there now."""
+    present = production_version()
+    if present is not None and present.version == version:
+        return None
+    return next((move for move in moves() if move.before == version), None)
 
 
 def moves() -> list[Move]:

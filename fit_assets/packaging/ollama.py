@@ -287,6 +287,7 @@ def register_model(
     gguf: Path,
     style: ChatStyle,
     *,
+    tag: str | None = None,
     options: ModelfileOptions | None = None,
     question: str = SMOKE_QUESTION,
     say: Callable[[str], None] | None = None,
@@ -300,6 +301,7 @@ def register_model(
         name: the model's name; what had it before stays under its own tag.
         gguf: the packaged model.
         style: chat style of its preset; template, system prompt and stops come from it.
+        tag: the version's own tag (default: of the file's SHA-256).
         options: how to sample.
         question: the first question.
         say: takes one line of progress at a time.
@@ -312,7 +314,7 @@ def register_model(
 
     version = client.version()
     digest = _sha256(gguf)
-    tag = f"{name.split(':')[0]}:{digest[:12]}"
+    tag = tag or f"{name.split(':')[0]}:{digest[:12]}"
     if say is not None:
         say(f"sending {gguf.name} to {client.host}")
     client.push_blob(gguf, digest)

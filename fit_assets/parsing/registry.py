@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from fit_assets import settings
 from fit_assets.parsing.base import Parser
+from fit_assets.served import served
 
 if TYPE_CHECKING:
     from fit_assets.parsing.router import Router
 
-PARSER_NAMES: tuple[str, ...] = ("auto", "gguf", "raw", "regex", "ollama", "adapter")
+PARSER_NAMES: tuple[str, ...] = ("auto", "gguf", "raw", "candidate", "regex", "ollama", "adapter")
 
 
 class ParserUnavailable(RuntimeError):
     """A parser whose model is not there or does not load; the message says how to get it."""
 
 
-def served_gguf(preset: str | None = None) -> Path:
-    """The packaged model of a preset (by default the configured one), whether or not it has been built."""
+def candidate_gguf(preset: str | None = None) -> Path:
+    """Where the packaged model that was made last lies, promoted or not (by default of the configured preset)."""
     name = preset or settings.preset_name()
     return settings.models_dir() / name / "gguf" / f"{name}.gguf"
 
@@ -48,21 +49,24 @@ def gguf_parsers_at_once(path: Path, constrained: bool = True) -> Parser:
 def build_parser(name: str, preset: str | None = None) -> Parser:
     """A parser by one of ``PARSER_NAMES``; models are loaded only for the parser that was asked for.
 
-    ``auto`` is what serving uses: the packaged model with the rules as fallback, or the rules alone, with a line on
-    standard error, where there is no model that loads.
+    ``auto`` is what serving uses: the model in production with the rules as fallback, or the rules alone, with a line
+    on standard error, where there is no model that loads. ``gguf`` is the same model without a fallback, ``raw`` its
+    plain decoding; ``candidate`` is what was packaged last, promoted or not.
 
     Raises:
         ParserUnavailable: the model that the parser needs is missing or does not load.
         ValueError: an unknown name.
     """
     if name == "auto":
-        return _auto(preset)
+        return _auto()
     if name == "regex":
         from fit_assets.parsing.regex_parser import RegexParser
 
         return RegexParser()
     if name in ("gguf", "raw"):
-        return _gguf(preset, constrained=name == "gguf")
+        return _gguf(constrained=name == "gguf", preset=preset)
+    if name == "candidate":
+        return _opened(candidate_gguf(preset), constrained=True)
     if name == "ollama":
         from fit_assets.parsing.ollama_parser import OllamaParser
 
@@ -72,9 +76,12 @@ def build_parser(name: str, preset: str | None = None) -> Parser:
     raise ValueError(f"unknown parser {name!r}; known are {', '.join(PARSER_NAMES)}")
 
 
-def _auto(preset: str | None) -> Parser:
+def _auto() -> Parser:
+    version = served_version()
     try:
-        return routed(_gguf(preset, constrained=True), served_version(preset))
+        if not version:
+            raise ParserUnavailable("no version of the model is in production yet: run: make run")
+        return routed(_gguf(constrained=True, preset=None), version)
     except ParserUnavailable as error:
         print(f"{error}; the rules answer meanwhile", file=sys.stderr)
         return build_parser("regex")
@@ -96,21 +103,21 @@ def routed(primary: Parser, version: str = "") -> Router:
     return Router(SupervisedParser(primary), build_parser("regex"), settings.min_confidence(), cache)
 
 
-def served_version(preset: str | None = None) -> str:
-    """The first 12 digits of the packaged model's SHA-256, as the registry of versions knows it; empty for none."""
-    from fit_assets.artifacts import digest_of, read_record
+def served_version() -> str:
+    """The first 12 digits of the SHA-256 of what is in production, as the registry of versions knows it; or empty."""
+    found = served()
+    return found.name if found else ""
 
-    path = served_gguf(preset)
+
+def _gguf(constrained: bool, preset: str | None) -> Parser:
+    """What is in production; before the first release, what was packaged last."""
+    found = served()
+    return _opened(found.gguf if found else candidate_gguf(preset), constrained)
+
+
+def _opened(path: Path, constrained: bool) -> Parser:
     if not path.exists():
-        return ""
-    record = read_record(path)
-    return (record.digest if record else digest_of(path))[:12]
-
-
-def _gguf(preset: str | None, constrained: bool) -> Parser:
-    path = served_gguf(preset)
-    if not path.exists():
-        raise ParserUnavailable(f"no model yet at {path}: run: make run")
+        raise ParserUnavailable(f"no model at {path}: run: make run")
     from fit_assets.packaging import PackagingError
 
     try:

@@ -2,7 +2,8 @@
 
 A model takes one question at a time and cannot be interrupted. So its questions wait in a short queue; a caller who
 has waited too long goes on without it, and so does everybody while one question holds the thread too long. A thread
-that died is started again after a rest.
+that died is started again after a rest. One that has had nothing to do for a while ends, so that a parser which is
+served no more can go, and is started again with the next question.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fit_assets.parsing.base import Parser, ParseResult
 
 WAITING = 16
 REST_SECONDS = 5.0
+IDLE_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +124,14 @@ class SupervisedParser:
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
+            try:
+                job = self._jobs.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:  # a question is put there under the same lock: none is left behind
+                    if self._jobs.empty():
+                        self._thread = None
+                        return
+                continue
             if not job.done.set_running_or_notify_cancel():
                 continue
             with self._lock:

@@ -59,7 +59,7 @@ class Metrics:
     def watch(
         self,
         *,
-        version: str,
+        version: Callable[[], str],
         model_up: Callable[[], bool],
         cache: Callable[[], CacheState | None],
         log_behind: Callable[[], int],
@@ -76,7 +76,7 @@ class Metrics:
 class _State(Collector):
     def __init__(
         self,
-        version: str,
+        version: Callable[[], str],
         model_up: Callable[[], bool],
         cache: Callable[[], CacheState | None],
         log_behind: Callable[[], int],
@@ -91,7 +91,7 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         """The state at this moment."""
         build = GaugeMetricFamily("fit_build_info", "The model version that is served.", labels=["version"])
-        build.add_metric([self._version], 1)
+        build.add_metric([self._version()], 1)
         yield build
         yield GaugeMetricFamily("fit_model_up", "1 while a model answers.", float(self._model_up()))
         yield GaugeMetricFamily("fit_log_behind_bytes", "Bytes of the log not copied yet.", float(self._log_behind()))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fit_assets import settings
 from fit_assets.parsing.base import Parser
 from fit_assets.parsing.registry import build_parser, routed, served_version
+from fit_assets.serving.follow import Follower
 from fit_assets.serving.http import create_app
 from fit_assets.serving.service import Service
 
@@ -35,13 +36,21 @@ def serve(parser_name: str, host: str, port: int, say: Callable[[str], None]) ->
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=2048) as listening:
         parser, version = _served(parser_name)
-        app = create_app(Service(parser, version))
+        service = Service(parser, version)
+        app = create_app(service)
         if not _is_loopback(host) and not settings.api_keys():
             say(f"anybody who reaches {host} can ask, and can correct what is trained on: set FIT_ASSETS_API_KEYS")
         shown = f"[{host}]" if ":" in host else host
         say(f"http://{shown}:{listening.getsockname()[1]}  (answered by {version or 'the rules'}; Ctrl-C ends it)")
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run(sockets=[listening])
+        follower = Follower(service) if parser_name == "auto" else None
+        if follower is not None:
+            follower.start()
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if follower is not None:
+                follower.close()
 
 
 def _served(parser_name: str) -> tuple[Parser, str]:

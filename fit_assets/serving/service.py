@@ -49,6 +49,19 @@ class Reply:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class _Serving:
+    """Who answers now; a question is answered by one of these from its beginning to its end."""
+
+    parser: Parser
+    version: str
+    rules: Parser
+
+    @property
+    def router(self) -> Router | None:
+        return self.parser if isinstance(self.parser, Router) else None
+
+
 class Service:
     """Answers questions, keeps what people say of the answers, and knows its own state. Safe for several threads."""
 
@@ -63,10 +76,8 @@ class Service:
             rules: who answers the arm ``rules`` (default: the router's fallback, or ``parser`` without a router).
             metrics: what to count in (default: new ones).
         """
-        self._parser = parser
-        self._router = parser if isinstance(parser, Router) else None
-        self._rules = rules or (self._router.fallback if self._router else parser)
-        self.version = version
+        self._given_rules = rules
+        self._now = self._serving(parser, version)
         self.metrics = metrics or Metrics()
         self._copy: LogCopy | None = open_copy()
         self._log_problem: str | None = None
@@ -74,7 +85,7 @@ class Service:
         self._model_problem = ""
         self._stopping = threading.Event()
         self.metrics.watch(
-            version=version or "rules",
+            version=lambda: self.version or "rules",
             model_up=lambda: self._model_state()["state"] == "ok",
             cache=self._cache_state,
             log_behind=lambda: self._copy.behind() if self._copy else 0,
@@ -82,6 +93,20 @@ class Service:
         )
         self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
         self._upkeep.start()
+
+    @property
+    def version(self) -> str:
+        """Of the model that answers; empty for none."""
+        return self._now.version
+
+    def switch(self, parser: Parser, version: str) -> None:
+        """Let another parser answer from the next question on; questions at hand are answered by the one before."""
+        self._now = self._serving(parser, version)
+        self._model_failures = 0
+
+    def _serving(self, parser: Parser, version: str) -> _Serving:
+        fallback = parser.fallback if isinstance(parser, Router) else parser
+        return _Serving(parser, version, self._given_rules or fallback)
 
     def close(self) -> None:
         """Stop the upkeep; what is in the log stays there."""
@@ -146,9 +171,10 @@ class Service:
         return kept is not None
 
     def _parsed(self, question: str, user: str) -> Reply:
-        arm: Arm = arm_of(user, settings.rollout_percent()) if self._router else "rules"
+        now = self._now
+        arm: Arm = arm_of(user, settings.rollout_percent()) if now.router else "rules"
         start = time.perf_counter()
-        result = (self._parser if arm == "model" else self._rules).parse(question)
+        result = (now.parser if arm == "model" else now.rules).parse(question)
         # As the user waited for it: with the time in the queue of the model.
         result = replace(result, latency_ms=(time.perf_counter() - start) * 1000)
         if result.model_error is not None:
@@ -158,7 +184,7 @@ class Service:
         elif arm == "model" and not result.cached:
             self._model_failures = 0
         self.metrics.parse_seconds.labels(result.parser).observe(result.latency_ms / 1000)
-        version = self.version if arm == "model" else f"rules-{__version__}"
+        version = now.version if arm == "model" else f"rules-{__version__}"
         # Whether rows come back is not known yet; a parsed question counts as answered.
         return Reply(uuid.uuid4().hex, arm, version, result, outcome_of(result, rows=1), error=result.error)
 
@@ -207,15 +233,16 @@ class Service:
         return {"status": status, **parts}
 
     def _model_state(self) -> dict[str, str]:
-        if self._router is None:
+        now = self._now
+        if now.router is None:
             return {"state": "down", "detail": "no model is loaded; the rules answer"}
-        primary = self._router.primary
+        primary = now.router.primary
         problem = primary.problem() if isinstance(primary, SupervisedParser) else None
         if not problem and self._model_failures >= FAILURES_IN_A_ROW:
             problem = f"the last {self._model_failures} questions failed: {self._model_problem}"
         if problem:
             return {"state": "down", "detail": f"{problem}; the rules answer"}
-        return {"state": "ok", "detail": f"{primary.name} {self.version}".strip()}
+        return {"state": "ok", "detail": f"{primary.name} {now.version}".strip()}
 
     def _log_state(self) -> dict[str, Any]:
         # Only a file tells: permissions do not speak for a full or read-only disk, but a lost line does.
@@ -230,7 +257,8 @@ class Service:
         return {"state": "ok", "detail": f"files, copied to PostgreSQL, {behind} bytes behind"}
 
     def _cache_state(self) -> CacheState | None:
-        return self._router.cache.state() if self._router else None
+        router = self._now.router
+        return router.cache.state() if router else None
 
     def _cache_part(self) -> dict[str, str]:
         state = self._cache_state()
@@ -248,7 +276,7 @@ class Service:
 
     def versions(self) -> dict[str, Any]:
         """What is served, and the registered versions, newest first; reading the registry takes a moment."""
-        served = {"version": self.version or None, "parser": self._parser.name, "program": __version__}
+        served = {"version": self.version or None, "parser": self._now.parser.name, "program": __version__}
         try:
             registered = _registered()
         except Exception as error:  # a registry that is away must not hide what is served
@@ -280,6 +308,6 @@ def _is_writable() -> bool:
 def _registered() -> list[dict[str, Any]]:
     from fit_assets.evaluation import tracking, versions
 
-    if tracking.is_local() and not (settings.var_dir() / "mlflow" / "mlflow.db").exists():
+    if not tracking.store_exists():
         return []
     return [version.to_dict() for version in versions.list_versions()]

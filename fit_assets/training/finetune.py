@@ -285,6 +285,16 @@ def fine_tune(
     return FineTuneResult(out_dir, record.digest, history, metrics, seconds, resumed_from, reused=False)
 
 
+def examples_an_epoch(train_path: Path, config: FineTuneConfig) -> int:
+    """How many examples an epoch of a full training sees: what is only copied counts by its share.
+
+    Raises:
+        FineTuneError: unreadable data.
+    """
+    copied = [_is_copied(turns) for _, turns in _conversations(train_path)]
+    return round(sum(config.copied_share if only_copied else 1.0 for only_copied in copied))
+
+
 def batch_order(
     lengths: Sequence[int], batch_size: int, epochs: float, seed: int, shares: Sequence[float] | None = None
 ) -> list[int]:

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from fit_assets import artifacts
-from fit_assets.defs import dataset, evaluations, layout, model, packaging, reference, release
+from fit_assets.defs import dataset, evaluations, layout, model, packaging, promotion, reference
 from fit_assets.defs.common import MissingUpstream, refusals
 from fit_assets.evaluation import thresholds
 from fit_assets.evaluation.critical import CriticalResult
@@ -127,8 +127,8 @@ def test_a_check_without_its_asset_says_what_to_materialise() -> None:
         call(model.finite_weights)
     with pytest.raises(MissingUpstream, match="materialise the asset eval_metrics first"):
         call(packaging.as_good_as_adapter)
-    with pytest.raises(MissingUpstream, match="materialise the asset ab_report first"):
-        call(release.as_good_as_production)
+    with pytest.raises(MissingUpstream, match="materialise the asset promotion_report first"):
+        call(promotion.better_than_production)
 
 
 @pytest.fixture
@@ -201,14 +201,14 @@ def test_packaging_may_lose_two_points(raw: int, served: int, passed: bool) -> N
     assert call(packaging.as_good_as_adapter).passed is passed
 
 
-@pytest.mark.parametrize(("difference", "passed"), [(None, True), (0.0, True), (0.01, True), (-0.01, False)])
-def test_a_candidate_may_not_be_worse_than_production(difference: float | None, passed: bool) -> None:
-    against = None if difference is None else {"difference": [difference, 0, 0], "verdict": "so it is"}
-    path = layout.report("ab_report")
-    artifacts.write_text(path, json.dumps({"against_production": against}))
-    digest = artifacts.write_record(path, {}).digest
-    assert call(release.as_good_as_production).passed is passed
-    assert bool(refusals({"ab_report.as_good_as_production": digest})) is not passed
+@pytest.mark.parametrize("promote", [True, False])
+def test_a_candidate_that_is_no_better_is_told_so_and_blocks_nothing(promote: bool) -> None:
+    path = layout.report("promotion_report")
+    artifacts.write_text(path, json.dumps({"promote": promote, "summary": "so it is"}))
+    artifacts.write_record(path, {})
+    result = call(promotion.better_than_production)
+    assert (result.passed, result.description) == (promote, "so it is")
+    assert result.severity == dg.AssetCheckSeverity.WARN
 
 
 @pytest.fixture

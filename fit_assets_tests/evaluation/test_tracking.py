@@ -178,6 +178,41 @@ def test_promoting_and_going_back(registry: Path) -> None:
         versions.promote(7)
 
 
+def test_a_move_that_was_killed_before_the_alias_is_finished_and_leaves_one_trace(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(registry, "d1")
+    register(registry, "d2")
+    client = versions._registry()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "set_registered_model_alias", lambda *_: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            versions.promote(2, "ann", "better")
+    production = versions.production_version()
+    assert production is not None
+    assert production.version == 1
+    assert versions.taken_out(1) is None
+    assert versions.promote(2, "ann", "better").status == "production"
+    assert [move.version for move in versions.moves()] == [2, 1]
+    took_out = versions.taken_out(1)
+    assert took_out is not None
+    assert (took_out.who, took_out.version) == ("ann", 2)
+
+
+def test_a_version_whose_package_is_gone_is_not_promoted(registry: Path) -> None:
+    register(registry, "d1")
+    second = register(registry, "d2")
+    assert second.gguf_path is not None
+    second.gguf_path.unlink()
+    with pytest.raises(ValueError, match="the package of version 2 is gone"):
+        versions.promote(2)
+
+
+def test_a_version_says_what_it_was_made_of(registry: Path) -> None:
+    assert register(registry, "d1", made_of={"seed": 17, "config": {"rank": 4}}).made_of["config"] == {"rank": 4}
+    assert register(registry, "d2").made_of == {}
+
+
 def test_a_rollback_leaves_a_trace(registry: Path) -> None:
     register(registry, "d1")
     register(registry, "d2")
@@ -185,7 +220,7 @@ def test_a_rollback_leaves_a_trace(registry: Path) -> None:
         versions.rollback()
     versions.promote(2, "ann", "better on feedback")
     assert versions.rollback("bob", "slow").version == 1
-    last, first = versions.moves()
+    last, first, _ = versions.moves()
     assert (first.version, first.before, first.who, first.why) == (2, 1, "ann", "better on feedback")
     assert (last.version, last.before, last.who, last.why) == (1, 2, "bob", "slow")
     assert last.at > first.at

@@ -5,13 +5,24 @@ from pathlib import Path
 import pytest
 
 from fit_assets import cli
-from fit_assets.parsing.registry import PARSER_NAMES, ParserUnavailable, build_parser, served_gguf
+from fit_assets.parsing.registry import PARSER_NAMES, ParserUnavailable, build_parser, candidate_gguf
 from fit_assets.parsing.router import Router
+from fit_assets.served import Served, take_note
 
 
 @pytest.fixture(autouse=True)
 def _empty_var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIT_ASSETS_VAR", str(tmp_path))
+
+
+@pytest.fixture
+def in_production(tmp_path: Path) -> Path:
+    """A file that the note calls the version in production."""
+    path = tmp_path / "models" / "tiny" / "releases" / "abc" / "tiny.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"GGUF, but not really")
+    take_note(Served(3, "abc" * 20, path, "tiny"))
+    return path
 
 
 def test_the_command_line_knows_the_same_parsers() -> None:
@@ -20,17 +31,15 @@ def test_the_command_line_knows_the_same_parsers() -> None:
 
 def test_auto_is_the_rules_where_there_is_no_model_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert build_parser("auto").name == "regex"
-    assert "no model yet" in capsys.readouterr().err
+    assert "no version of the model is in production yet" in capsys.readouterr().err
 
 
-def test_auto_is_the_rules_where_the_model_is_damaged(capsys: pytest.CaptureFixture[str]) -> None:
-    served_gguf().parent.mkdir(parents=True)
-    served_gguf().write_bytes(b"GGUF, but not really")
+def test_auto_is_the_rules_where_the_model_is_damaged(in_production: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build_parser("auto").name == "regex"
-    assert str(served_gguf()) in capsys.readouterr().err
+    assert str(in_production) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["gguf", "raw", "adapter"])
+@pytest.mark.parametrize("name", ["gguf", "raw", "candidate", "adapter"])
 def test_a_missing_model_names_the_mend(name: str) -> None:
     with pytest.raises(ParserUnavailable, match="make run"):
         build_parser(name)
@@ -45,7 +54,7 @@ def test_an_unknown_name_is_an_error() -> None:
         build_parser("oracle")
 
 
-def test_auto_routes_to_a_model_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_is_not_served_but_can_be_asked(in_production: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[tuple[Path, bool]] = []
 
     class Opened:
@@ -55,10 +64,11 @@ def test_auto_routes_to_a_model_that_loads(monkeypatch: pytest.MonkeyPatch) -> N
             assert (rules is not None) == constrained
 
     monkeypatch.setattr("fit_assets.parsing.gguf_parser.GgufParser", Opened)
-    served_gguf().parent.mkdir(parents=True)
-    served_gguf().touch()
+    candidate_gguf().parent.mkdir(parents=True)
+    candidate_gguf().touch()
     router = build_parser("auto")
     assert isinstance(router, Router)
     assert (router.primary.name, router.fallback.name) == ("gguf", "regex")
     assert build_parser("raw").name == "raw"
-    assert opened == [(served_gguf(), True), (served_gguf(), False)]
+    assert build_parser("candidate").name == "gguf"
+    assert opened == [(in_production, True), (in_production, False), (candidate_gguf(), True)]

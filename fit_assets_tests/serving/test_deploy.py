@@ -32,7 +32,7 @@ def exported() -> dict[str, set[str]]:
     metrics.http_requests.labels("/ask", "POST", "200").inc()
     metrics.http_seconds.labels("/ask").observe(0.1)
     metrics.watch(
-        version="v",
+        version=lambda: "v",
         model_up=lambda: True,
         cache=lambda: CacheState("process", 1, 1),
         log_behind=lambda: 0,

@@ -68,4 +68,4 @@ def test_the_model(served_var: Path, capsys: pytest.CaptureFixture[str]) -> None
     state = state_after_a_question(lambda: Service(*_served("auto")))
     assert (state["status"], state["parser"]) == ("degraded", "regex")
     assert "no model is loaded" in state["model"]["detail"]
-    assert "no model yet" in capsys.readouterr().err
+    assert "no version of the model is in production yet" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""Retraining: on from the adapter in production, with corrections and a replay sample, in a fraction of the steps.
+
+Corrections alone would teach the new and forget the old; so they are mixed with examples of the old data, as many as
+the steps allow. The weights are near their goal already: the learning rate peaks at half of a full training's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fit_assets.evaluation.thresholds import RETRAINING_SHARE
+from fit_assets.training.finetune import FineTuneConfig
+
+# How often a correction is seen where the steps allow it.
+PASSES = 3.0
+_LEARNING_RATE = 0.5
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """How many old examples to replay, the hyper-parameters, and the steps of both ways."""
+
+    replayed: int
+    config: FineTuneConfig
+    steps: int
+    full_steps: int
+
+
+def plan(examples: int, corrections: int, full: FineTuneConfig) -> Retraining:
+    """Plan a retraining.
+
+    Args:
+        examples: how many of the training split an epoch of a full training sees (``examples_an_epoch``).
+        corrections: how many there are to learn.
+        full: hyper-parameters of a full training.
+    """
+    per_step = full.batch_size * full.gradient_accumulation_steps
+    full_steps = _steps(examples + corrections, full)
+    limit = max(1, int(full_steps * RETRAINING_SHARE))
+    seen = limit * per_step
+    # Never fewer old examples than corrections, even where these are so many that they are seen less often.
+    replayed = min(examples, max(int(seen / PASSES) - corrections, corrections, 1))
+    epochs = min(PASSES, seen / (replayed + corrections))
+    config = dataclasses.replace(
+        full, epochs=epochs, max_steps=limit, learning_rate=_LEARNING_RATE * full.learning_rate, copied_share=1.0
+    )
+    return Retraining(replayed, config, _steps(replayed + corrections, config), full_steps)
+
+
+def replay_sample(lines: Sequence[str], size: int, seed: int) -> list[str]:
+    """Examples of the old data, in their order: the same for the same arguments."""
+    chosen = sorted(random.Random(f"{seed}/replay").sample(range(len(lines)), min(size, len(lines))))
+    return [lines[index] for index in chosen]
+
+
+def _steps(examples: int, config: FineTuneConfig) -> int:
+    steps = math.ceil(examples * config.epochs / config.batch_size / config.gradient_accumulation_steps)
+    return min(steps, config.max_steps) if config.max_steps else steps
