@@ -241,4 +241,6 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
 
 
 def _factor(text: str, units: dict[str, tuple[str, float]]) -> float:
-    return next(factor for words, factor in units.values() if re.search(rf"(?:{words}){_stop}", text, re.IGNORECASE))
+    """How many kW or years the unit in the text is; 1 where a range of three passed it on ("6 to 4-50kW")."""
+    matching = (factor for words, factor in units.values() if re.search(rf"(?:{words}){_stop}", text, re.IGNORECASE))
+    return next(matching, 1)

@@ -193,12 +193,13 @@ class GgufParser:
         return _Draft(read.filters, read.notes, answer, doubt=float((best - chosen).sum()))
 
     def _refusal(self, question: str, draft: _Draft) -> _Answer | None:
-        """The refusal, where the model finds it likelier than the rules' filters by ``_REFUSAL_MARGIN``."""
+        """The refusal, where the model finds it likelier than the rules' filters and than all else together."""
         bar = draft.answer.log_probability + _REFUSAL_MARGIN
         if draft.refuses or bar > 0:
             return None
         probability = self._log_probability(question, _UNSUPPORTED)
-        return _Answer(_UNSUPPORTED.canonical(), probability, finished=True) if probability >= bar else None
+        likeliest = max(bar, math.log(0.5))
+        return _Answer(_UNSUPPORTED.canonical(), probability, finished=True) if probability >= likeliest else None
 
     def _grounded(self, question: str, filters: QueryFilters) -> tuple[QueryFilters, tuple[str, ...]]:
         from fit_assets.parsing.ground import ground
