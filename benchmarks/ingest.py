@@ -148,7 +148,6 @@ def write_excel(path: Path, head: list[list[str]], rows: Iterator[list[str]]) ->
 
 def read_as_fit_assets(folder: Path, kind: str) -> dict[str, int]:
     """The table written to a warehouse of its own, as the asset does it."""
-    os.environ["FIT_ASSETS_VAR"] = str(folder / "var")
     from fit_assets.reference import ingest, standin
     from fit_assets.reference.warehouse import NewTable, replace_tables
 

@@ -60,7 +60,7 @@ class GeneratorError(ValueError):
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 200 for each 4,500).
+    """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 400 for each 4,500).
 
     ``natural`` is the share of each category, 0 to 1, that is made of natural questions; of each at most
     ``max_variants`` examples, itself among them.

@@ -69,7 +69,7 @@ class ExamplesConfig(ArtifactConfig):
     size: int = Field(
         default=4_500, description="Examples in scope, in the mission's shares; a release needs the full 4,500."
     )
-    out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 200 for 4,500.")
+    out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 400 for 4,500.")
     noise: float = Field(default=1.0, description="Factor on all typing noise: 0 for none, 1 as people type.")
     natural: float = Field(default=0.6, description="Share made of natural questions and their variants, 0 to 1.")
 
@@ -335,7 +335,8 @@ def feedback_examples(context: dg.AssetExecutionContext) -> dg.MaterializeResult
 
     for name in ("validation", "test"):
         upstream(layout.dataset(name), f"{name}_split")
-    found, everything = collect(measured_questions()), load_feedback()
+    everything = load_feedback()
+    found = collect(measured_questions(), everything)
     facts = {
         "examples": len(found.examples),
         "held_out": len(found.held_out),
@@ -344,7 +345,7 @@ def feedback_examples(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     held_out = _write_examples(layout.dataset("feedback_held_out"), found.held_out, {})
     target = layout.dataset("feedback_examples")
     record = _write_examples(target, found.examples, facts)
-    waiting = contradictions()
+    waiting = contradictions(everything)
     context.log.info(
         "%d corrected questions to train on, %d held out, %d refused, %d wait for a person",
         *(len(part) for part in (found.examples, found.held_out, found.refused, waiting)),

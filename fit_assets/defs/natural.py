@@ -1,11 +1,13 @@
 """Natural questions, in group ``packaging``: the development half analysed, the test half reported."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fit_assets import settings
+from fit_assets import artifacts, settings
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
     OWNERS,
@@ -62,6 +64,7 @@ def natural_metrics(
     reports: dict[tuple[str, str], Report] = {}
     digests: list[str] = []
     all_reused = True
+    questions_of = cache(natural_questions)
     for half in HALVES:
         for parser in PARSERS:
             path = report_path(half, parser)
@@ -70,7 +73,7 @@ def natural_metrics(
                 path,
                 inputs | {"questions": questions_digest(half)},
                 lambda parser=parser: make_parser(parser),  # type: ignore[misc]
-                lambda half=half: natural_questions(half),  # type: ignore[misc]
+                lambda half=half: questions_of(half),  # type: ignore[misc]
                 force=config.force,
             )
             reports[half, parser] = report
@@ -95,15 +98,13 @@ def natural_metrics(
 natural_metrics_checks = report_checks("natural_metrics", lambda: report_path("test", "served"), gates=[])
 
 
-def report_path(half: str, parser: str) -> Any:
+def report_path(half: str, parser: str) -> Path:
     """Where the report of a parser on a half lies."""
     return layout.report(f"natural_{half}_{parser}")
 
 
 def questions_digest(half: str) -> str:
     """The digest of a half's file."""
-    from fit_assets import artifacts
-
     return artifacts.digest_of(settings.questions_dir() / f"{half}.jsonl")
 
 

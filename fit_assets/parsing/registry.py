@@ -77,11 +77,11 @@ def build_parser(name: str, preset: str | None = None) -> Parser:
 
 
 def _auto() -> Parser:
-    version = served_version()
+    found = served()
     try:
-        if not version:
+        if found is None:
             raise ParserUnavailable("no version of the model is in production yet: run: make run")
-        return routed(_gguf(constrained=True, preset=None), version)
+        return routed(_opened(found.gguf, constrained=True), found.name)
     except ParserUnavailable as error:
         print(f"{error}; the rules answer meanwhile", file=sys.stderr)
         return build_parser("regex")

@@ -11,7 +11,7 @@ from fit_assets import settings
 from fit_assets.filters import QueryFilters
 from fit_assets.places import Gazetteer, load_gazetteer
 from fit_assets.reference import standin
-from fit_assets.reference.query import ALIGNED, Query, to_sql
+from fit_assets.reference.query import ALIGNED, Query, asks_for_tariffs, to_sql
 from fit_assets.reference.warehouse import connect
 
 if TYPE_CHECKING:
@@ -106,17 +106,16 @@ def answer(
     gazetteer = load_gazetteer()
     if filters.query_type == "unsupported":
         return Answer([], [], WHAT_CAN_BE_ASKED, [], "", [], 0)
-    query = to_sql(filters, as_of, gazetteer)
-    needs = ("tariff_rates",) if query.kind == "tariff_table" else ("installations", "installation_facts")
+    of_tariffs = asks_for_tariffs(filters)
+    needs = ("tariff_rates",) if of_tariffs else ("installations", "installation_facts")
     with connect(needs=needs) as connection:
         # One thread: sums of floating-point numbers come out the same each time, and the tables are small.
         connection.execute("SET threads = 1")
-        if query.kind != "tariff_table":
-            query = to_sql(filters, as_of, gazetteer, aligned=_are_aligned(connection))
+        query = to_sql(filters, as_of, gazetteer, aligned=not of_tariffs and _are_aligned(connection))
         columns, rows = _fetch(connection, query, limit if query.kind == "search" else None)
         notes: list[str] = []
         summary = None
-        if query.kind == "tariff_table":
+        if of_tariffs:
             notes += _tariff_notes(filters, rows)
         else:
             summary = _summary(connection, query)

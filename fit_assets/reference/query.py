@@ -134,6 +134,11 @@ class Query:
     summary_params: tuple[Any, ...] = ()
 
 
+def asks_for_tariffs(filters: QueryFilters) -> bool:
+    """Whether published rates answer, not installations."""
+    return filters.query_type == "fit_rate" and filters.fit_id is None
+
+
 def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = None, *, aligned: bool = False) -> Query:
     """The statement for one set of filters.
 
@@ -145,7 +150,7 @@ def to_sql(filters: QueryFilters, as_of: date, gazetteer: Gazetteer | None = Non
     """
     if filters.query_type == "unsupported":
         return Query("", [], "unsupported")
-    if filters.query_type == "fit_rate" and filters.fit_id is None:
+    if asks_for_tariffs(filters):
         return _tariff_table(filters)
     builder = _Builder(as_of, gazetteer or load_gazetteer())
     compared_places = filters.locations if filters.query_type == "comparison" else None

@@ -225,16 +225,17 @@ def count_since(since: datetime | None) -> int:
     return len(load_feedback(since).items)
 
 
-def feedback_examples(exclude_questions: Iterable[str] = ()) -> FeedbackExamples:
+def feedback_examples(exclude_questions: Iterable[str] = (), feedback: FeedbackSet | None = None) -> FeedbackExamples:
     """Feedback as examples, without what equals or nearly equals a question to be kept unseen.
 
     Args:
         exclude_questions: the questions of the test split and of every other set that is only measured on.
+        feedback: what was loaded already (default: all there is).
     """
     from fit_assets.dataset.examples import Example
     from fit_assets.dataset.splits import find_leaks
 
-    feedback = load_feedback()
+    feedback = feedback or load_feedback()
     leaks = find_leaks(exclude_questions, [item.question for item in feedback.items])
     refused = {leak.second: f"{leak.reason} of a question that is only measured on: {leak.first!r}" for leak in leaks}
     usable = [item for item in feedback.items if item.question not in refused]

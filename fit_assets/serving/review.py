@@ -42,10 +42,10 @@ class Contradiction:
     readings: tuple[Reading, ...]
 
 
-def contradictions() -> list[Contradiction]:
-    """Everything that waits for a person, by question."""
+def contradictions(feedback: FeedbackSet | None = None) -> list[Contradiction]:
+    """Everything that waits for a person, by question; of all feedback, unless some was loaded already."""
     found: dict[str, list[Feedback]] = {}
-    for item in load_feedback().contradictions:
+    for item in (feedback or load_feedback()).contradictions:
         found.setdefault(normalise_question(item.question), []).append(item)
     return [Contradiction(items[0].question, _readings(items)) for _, items in sorted(found.items())]
 

@@ -306,10 +306,12 @@ def batch_order(
     part of the epochs. The same arguments give the same order.
     """
     order: list[int] = []
-    turns = _turns(shares or [1.0] * len(lengths), seed)
+    shares = shares or [1.0] * len(lengths)
+    phase_of = random.Random(f"{seed}/shares")
+    phases = [phase_of.random() for _ in lengths]
     for epoch in range(math.ceil(epochs)):
         rng = random.Random(f"{seed}/{epoch}")
-        indices = [index for index, takes_part in enumerate(turns) if takes_part(epoch)]
+        indices = [index for index in range(len(lengths)) if _takes_part(epoch, shares[index], phases[index])]
         rng.shuffle(indices)
         examples = len(indices)
         missing = -len(order) % batch_size
@@ -327,14 +329,9 @@ def batch_order(
     return order
 
 
-def _turns(shares: Sequence[float], seed: int) -> list[Callable[[int], bool]]:
-    """For each example, whether it stands in an epoch: with a share of 0.4, in two of any five in a row."""
-    rng = random.Random(f"{seed}/shares")
-
-    def turn(share: float, phase: float) -> Callable[[int], bool]:
-        return lambda epoch: math.floor((epoch + 1) * share + phase) > math.floor(epoch * share + phase)
-
-    return [turn(share, rng.random()) for share in shares]
+def _takes_part(epoch: int, share: float, phase: float) -> bool:
+    """Whether an example stands in an epoch: with a share of 0.4, in two of any five in a row."""
+    return math.floor((epoch + 1) * share + phase) > math.floor(epoch * share + phase)
 
 
 def last_good_checkpoint(folder: Path) -> Path | None:

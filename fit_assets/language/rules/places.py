@@ -38,10 +38,10 @@ _SURFACES = word_set(
     weir weirs workshop workshops
     """
 )
-# Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 # A question of so many words is a list of what is wanted, not a sentence with words that nobody here knows.
 _FEW_WORDS = 6
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
+# Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
 
 
