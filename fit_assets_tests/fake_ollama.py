@@ -75,6 +75,7 @@ class FakeOllama:
         self.debug_render = True
         self.space = 1 << 40
         self.host = ""
+        self.gone = False
 
     def generate(self, body: dict[str, Any], prompt: str, system: str | None) -> dict[str, Any]:
         model = self.models.get(_tagged(body["model"]))
@@ -130,6 +131,7 @@ def serve(fake: FakeOllama) -> Any:
     try:
         yield fake
     finally:
+        fake.gone = True  # connections that are kept open end as well
         server.shutdown()
         server.server_close()
         thread.join()
@@ -157,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answered(self, handle: Callable[[], tuple[int, Any]]) -> None:
+        if self.fake.gone:
+            self.close_connection = True
+            return
         try:
             status, content = handle()
         except _Refusal as refusal:

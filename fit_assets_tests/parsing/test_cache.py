@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +9,7 @@ from fit_assets.filters import QueryFilters
 from fit_assets.parsing import cache as cache_module
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.cache import MemoryCache, RedisCache, open_cache
+from fit_assets_tests.servers import NotInstalled, RedisServer, redis_server
 
 redis = pytest.importorskip("redis", reason="needs the package redis: pip install -e '.[scale]'")
 
@@ -22,46 +18,13 @@ WIND = ParseResult(
 )
 
 
-@dataclass
-class RedisServer:
-    """A Redis of our own on loopback."""
-
-    port: int
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        client = redis.Redis(port=self.port)
-        for _ in range(100):
-            try:
-                client.ping()
-                return
-            except redis.RedisError:
-                time.sleep(0.05)
-        pytest.fail("redis-server did not start")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs redis-server: apt-get install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        started = RedisServer(probe.getsockname()[1], tmp_path)
-    started.start()
-    yield started
-    started.stop()
+def server() -> Iterator[RedisServer]:
+    try:
+        with redis_server() as started:
+            yield started
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
 
 
 def test_without_a_url_answers_are_kept_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +71,7 @@ def test_a_redis_that_is_killed_is_a_miss_at_once_and_is_used_again_when_it_is_b
     monkeypatch.setattr(cache_module, "REDIS_REST_SECONDS", 0.3)
     cache = RedisCache(server.url, "1")
     cache.put(WIND)
-    server.stop()
+    server.kill()
     assert cache.get(WIND.question) is None
     start = time.monotonic()
     assert [cache.get(WIND.question) for _ in range(100)] == [None] * 100

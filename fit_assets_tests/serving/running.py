@@ -27,12 +27,12 @@ class Running:
 
 
 @contextmanager
-def running_service(var: Path, **environment: str) -> Iterator[Running]:
-    """``fit serve --parser regex`` on a free port, with its own var folder; killed at the end of the block."""
+def running_service(var: Path, parser: str = "regex", **environment: str) -> Iterator[Running]:
+    """``fit serve`` on a free port, with its own var folder; killed at the end of the block."""
     output = var / "serve.out"
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fit_assets.cli", "serve", "--parser", "regex", "--port", "0"],
+            [sys.executable, "-m", "fit_assets.cli", "serve", "--parser", parser, "--port", "0"],
             cwd=PROJECT_ROOT,
             env=os.environ | {"FIT_ASSETS_VAR": str(var), "FIT_ASSETS_RATE": "0"} | environment,
             stdout=stream,

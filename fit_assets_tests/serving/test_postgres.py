@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,59 +14,20 @@ from fit_assets.filters import QueryFilters
 from fit_assets.parsing.base import ParseResult
 from fit_assets.serving.postgres import LogCopy, open_copy
 from fit_assets.serving.query_log import log_query, log_reaction
+from fit_assets_tests.servers import NotInstalled, PostgresServer, postgres_server
 
 psycopg = pytest.importorskip("psycopg", reason="needs the package psycopg: pip install -e '.[scale]'")
 
 WIND = QueryFilters(technology="Wind")
 
 
-class PostgresServer:
-    """A PostgreSQL of our own on loopback, run by its own user where we are root."""
-
-    def __init__(self, bin_dir: Path, folder: Path) -> None:
-        self._bin, self._data, self._socket_dir = bin_dir, folder / "data", folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres")
-        self._run("initdb", "-D", str(self._data), "-U", "fit", "-A", "trust", "--no-sync", "-E", "UTF8")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://fit@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self._socket_dir}"
-        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-w", "-t", "180", "-l", f"{self._data}.log", "start")
-
-    def kill(self) -> None:
-        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop", check=False)
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(sql)
-            return cursor.fetchall() if cursor.description else []
-
-    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
-        command = [str(self._bin / program), *arguments]
-        if os.getuid() == 0:
-            command = ["runuser", "-u", "postgres", "--", *command]
-        subprocess.run(command, check=check, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    found = shutil.which("initdb")
-    candidates = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not candidates:
-        pytest.skip("needs PostgreSQL: apt-get install postgresql")
-    # Not under pytest's own folder: PostgreSQL's user may not enter that.
-    with tempfile.TemporaryDirectory(prefix="fit-postgres-", dir="/tmp") as folder:
-        started = PostgresServer(candidates[-1], Path(folder))
-        started.start()
-        yield started
-        started.kill()
+    try:
+        with postgres_server() as started:
+            yield started
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(autouse=True)
