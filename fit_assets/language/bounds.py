@@ -14,12 +14,12 @@ Bound = Literal["min", "max", "about", "exact"]
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
     r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
-    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size))?|plus|>=?|≥|=>"
+    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
     r"at or (?:under|below)|up ?to(?: and including)?|sub-?|south of|capped at|limited to|"
-    r"(?:a )?max(?:imum)?(?: (?:of|capacity|size))?|<=?|≤|=<|"
+    r"(?:a )?max(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
 _ABOUT = (
@@ -49,10 +49,20 @@ _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! to)|at least)\b")),
-    ("min", re.compile(r"(?:or|and) (?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)")),
-    ("max", re.compile(r"(?:max(?:imum)?|tops|at most)\b")),
-    ("max", re.compile(r"(?:or|and) (?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
+    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! to)|at (?:the )?least)\b")),
+    (
+        "min",
+        re.compile(r"-?(?:or|and)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
+    ),
+    ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the )?most)\b")),
+    ("max", re.compile(r"-?(?:or|and)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
+)
+# What is counted may stand between: "8 years' tail minimum", "half a megawatt of PV and above".
+_COUNTED_AFTER = re.compile(
+    r"(?:of )?(?:(?:fit|tariff|subsidy) )?(?:tails?|runway|fits?|tariffs?|subsidy|support|left|remaining|"
+    r"to (?:run|go)|pv|solar|wind|hydro|ad|biogas|chp|capacity),? "
+    r"(?=(?:(?:a )?(?:min|max)(?:imum)?|at (?:the )?(?:least|most)|(?:or|and) (?:above|over|more|up|upwards?|bigger|"
+    r"larger|longer|under|below|less|smaller))\b(?! (?:of|than)))"
 )
 # "in the 500 kW class" is no upper bound.
 _CLASS_AFTER = re.compile(r"(?:class|range|bracket|mark)\b")
@@ -82,6 +92,8 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
         if pattern.search(written):
             return bound
     after = asked.after(quantity)
+    counted = _COUNTED_AFTER.match(after)
+    after = after[counted.end() :] if counted else after
     following = len(asked.text) - len(after)
     for bound, pattern in _AFTER:
         words = pattern.match(after)

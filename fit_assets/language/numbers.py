@@ -87,9 +87,10 @@ _NUMBER = re.compile(
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b)?)?
+    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b|')?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
-    (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent))  # an energy, a price or a share is none of ours
+    # An energy, a price or a share is none of ours, and "a kW figure" is no number.
+    (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent)|[ ](?:figure|value)s?\b)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -105,10 +106,12 @@ _FIT_ID = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/](\d\d)(?![\d-]|[,.]\d)")
+_SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/]((?:(?<=/)20)?\d\d)(?![\d-]|[,.]\d)")
 # "since '14"; installations began in the nineties, the scheme in 2010.
 _SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
-_RANGE = re.compile(r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|or|through|until|till)\s*", re.IGNORECASE)
+_RANGE = re.compile(
+    r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|&|n|or|through|until|till)\s*", re.IGNORECASE
+)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
 _BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:(?:not? )?{_COMPARED} |[<>]=? ?)", re.IGNORECASE)
@@ -132,7 +135,7 @@ def quantities(question: str) -> list[Quantity]:
         position = max(match.end(), match.start() + 1)
         if span := short_ranges.get(match.start()):  # 2010-12, 2012/13
             first = int(span[1])
-            last = first - first % 100 + int(span[2])
+            last = first - first % 100 + int(span[2]) % 100
             found.append(Quantity(first, "year", span.start(1), span.end(1)))
             if last > first:
                 found.append(Quantity(last, "year", span.start(2), span.end(2)))

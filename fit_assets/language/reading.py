@@ -34,9 +34,14 @@ _TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
 BLANK = "§"
 
 
-# Postcode areas that are words as well, after a preposition and in capitals: "generators in BA".
+# Where a name that is a word as well cannot be one.
+_BETWEEN_COMMAS = re.compile(r", ([A-Z][a-z]{3,})(?=[,:]|[.?!]*$)")
+
+# Postcode areas that are words as well, in capitals after a preposition or another area: "generators in BA", "GL + BA".
 _AREA_IN_CAPITALS = re.compile(
-    r"\b(?:in|near|around|across|within|under) (AL|BA|CA|CH|CO|DA|DE|EN|HA|HR|IP|LA|LE|ME|OX|PA|PE|PO|SO|ST|TA)\b"
+    r"(?:\b(?:in|near|around|across|within|under)|"
+    r"\b(?!PV|AD|[KM]W|UK|GB|[AP]M|OK|[NS][EW])[A-Z]{1,2}\d{0,2}(?:,| ?[+&/]| and| or)) "
+    r"(AL|BA|CA|CH|CO|DA|DE|EN|HA|HR|IP|LA|LE|ME|OX|PA|PE|PO|SO|ST|TA)\b"
 )
 
 
@@ -131,6 +136,9 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         for hit in gazetteer.find(text)
     ]
     places += [Named(*district) for district in gazetteer.find_districts(text)]
+    places += [
+        named for named in _alone(question, text, gazetteer) if not any(_overlap(named, place) for place in places)
+    ]
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
     text = _blanked(text, [*places, *codes])
@@ -148,6 +156,17 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         # "New York LN4" is in Lincolnshire.
         outside_great_britain=gazetteer.names_outside(plain) and not any(code.name[-1].isdigit() for code in codes),
     )
+
+
+def _alone(question: str, text: str, gazetteer: Gazetteer) -> list[Named]:
+    """Places whose names are words as well, capitalised between commas: "PV 50-250kWp, Reading"."""
+    found = []
+    for typed in _BETWEEN_COMMAS.finditer(question):
+        place = gazetteer.get(typed[1])
+        written = re.search(rf"(?<=, ){typed[1].lower()}(?=[,:]|[.?!]*$)", text) if place else None
+        if place and written:
+            found.append(Named(place.name, *written.span(), place.patterns, place.kind == "town"))
+    return found
 
 
 def _untabled(plain: str) -> str:

@@ -124,6 +124,7 @@ class GgufParser:
         self._rules = rules if constrained else None
         self._style = style_of(self._model)
         self._lock = threading.Lock()
+        self._last_rendered = "", ""
         end = self._model.tokenize(self._style.end)
         if len(end) != 1:
             raise PackagingError(f"{path}: {self._style.end!r} is {len(end)} tokens there; wrong tokenizer for it")
@@ -307,7 +308,9 @@ class GgufParser:
         return self._model.piece(first).startswith(b" ")
 
     def _rendered(self, question: str) -> str:
-        return self._style.render(question, self._gazetteer)
+        if self._last_rendered[0] != question:
+            self._last_rendered = question, self._style.render(question, self._gazetteer)
+        return self._last_rendered[1]
 
     def _tokens(self, text: str) -> list[int]:
         return ([self._model.bos] if self._style.bos else []) + self._model.tokenize(text)

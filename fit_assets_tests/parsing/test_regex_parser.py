@@ -440,7 +440,75 @@ AS_PEOPLE_PUT_IT: list[tuple[str, dict[str, Any]]] = [
     ("solar wymondham over 10kw", {"technology": "Photovoltaic", "location": "Wymondham", "capacity_min_kw": 10}),
     ("solar across great britain", {"technology": "Photovoltaic"}),
 ]
-ALL = TECHNOLOGY + CAPACITY + PLACES + TIME + BUSINESS + ONE + FIGURES + RANKINGS + REFUSED + FOUND + AS_PEOPLE_PUT_IT
+TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
+    ("wind, 4 to 7 years tail", {"technology": "Wind", "fit_remaining_min_years": 4, "fit_remaining_max_years": 7}),
+    ("AD, min tail 3 yrs", {"technology": "Anaerobic digestion", "fit_remaining_min_years": 3}),
+    ("hydro, 8 years' runway minimum", {"technology": "Hydro", "fit_remaining_min_years": 8}),
+    ("which wind farms roll off first", {"technology": "Wind", "sort_by": "fit_remaining_asc", "limit": 10}),
+    ("rank hydro by expiry, soonest 25", {"technology": "Hydro", "sort_by": "fit_remaining_asc", "limit": 25}),
+    ("who's biggest in wind", {"technology": "Wind", "sort_by": "capacity_desc", "limit": 1}),
+    ("list wind, highest capacity on top", {"technology": "Wind", "sort_by": "capacity_desc"}),
+    (
+        "vintage profile of hydro",
+        {
+            "query_type": "aggregation",
+            "aggregation": "count",
+            "group_by": "commissioned_year",
+            "technology": "Hydro",
+        },
+    ),
+    (
+        "tech split of Devon, MW",
+        {
+            "query_type": "aggregation",
+            "aggregation": "sum_capacity",
+            "group_by": "technology",
+            "location": "Devon",
+        },
+    ),
+    (
+        "smallest hydro, as a kW figure",
+        {"query_type": "aggregation", "aggregation": "min_capacity", "technology": "Hydro"},
+    ),
+    (
+        "wind and hydro head to head, MW",
+        {"query_type": "comparison", "aggregation": "sum_capacity", "technologies": ["Wind", "Hydro"]},
+    ),
+    ("hydro 50-250", {"technology": "Hydro", "capacity_min_kw": 50, "capacity_max_kw": 250}),
+    ("hydro 10-20 sites", {"technology": "Hydro"}),
+    ("a quarter megawatt of wind and above", {"technology": "Wind", "capacity_min_kw": 250}),
+    (
+        "solar 2012 thru 2014",
+        {"technology": "Photovoltaic", "commissioned_year_min": 2012, "commissioned_year_max": 2014},
+    ),
+    ("we are a small estate: hydro in Devon", {"technology": "Hydro", "location": "Devon"}),
+    ("small community wind projects", {"technology": "Wind", "capacity_max_kw": 50}),
+    ("my brother in law wants wind in Devon", {"technology": "Wind", "location": "Devon"}),
+    ("for a piece in the Cambrian News: hydro in Devon", {"technology": "Hydro", "location": "Devon"}),
+    ("hydro schemes bala", {"technology": "Hydro", "location": "Bala"}),
+    ("Kirriemuir: any hydro?", {"technology": "Hydro", "location": "Kirriemuir"}),
+    (
+        "wind, Rugby, 2013",
+        {"technology": "Wind", "location": "Rugby", "commissioned_year_min": 2013, "commissioned_year_max": 2013},
+    ),
+    ("nearest petrol station to Kendal", UNSUPPORTED),
+    ("draft heads of terms for a wind PPA", UNSUPPORTED),
+]
+
+ALL = (
+    TECHNOLOGY
+    + CAPACITY
+    + PLACES
+    + TIME
+    + BUSINESS
+    + ONE
+    + FIGURES
+    + RANKINGS
+    + REFUSED
+    + FOUND
+    + AS_PEOPLE_PUT_IT
+    + TRADE_AND_PASSING
+)
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,9 @@ _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
 
 _TIME_LEFT = phrases(
     "left",
+    # The trade's words for the time left.
+    "tails?",
+    "runways?",
     r"remain(?:s|ing)?",
     r"expir\w*",
     "end(?:s|ing)?",

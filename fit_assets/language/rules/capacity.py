@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from fit_assets.language.bounds import BEGINS, bounds
@@ -11,9 +12,18 @@ from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.vocabulary import find_technologies
 
 _SIZE_ASKED = phrases("how (?:large|big|small)")
-_SMALL = phrases(r"small(?:[ -](?:scale|sized))?")
+# Who asks, and what else is small or big: "a small estate near Kelso", "a big thank you".
+_NO_SIZE = (
+    r"(?! (?:[a-z]+ )?(?:farmers?|famil(?:y|ies)|estates?|land ?owners?|holdings?|crofts?|crofters?|trusts?|"
+    r"charit(?:y|ies)|communit(?:y|ies)|villages?|towns?|islands?|parish|business(?:es)?|firms?|compan(?:y|ies)|teams?|investors?|"
+    r"developers?|funds?|consultanc(?:y|ies)|co-?ops?|groups?|outfits?|schools?|favours?|questions?|requests?|queries|"
+    r"query|thanks?|fans?|pictures?|problems?|bit|print)\b"
+    r"(?! (?:[a-z]+[ -])?(?:wind|solar|pv|hydro|ad|biogas|chp|turbines?|panels?|digesters?|schemes?|projects?|sites?|"
+    r"installations?|systems?|arrays?|generators?)\b))"
+)
+_SMALL = phrases(rf"small(?:[ -](?:scale|sized))?{_NO_SIZE}")
 _MEDIUM = phrases(r"(?:medium|mid)(?:[ -](?:scale|sized?))?")
-_LARGE = phrases(r"(?:large|big)(?:[ -](?:scale|sized))?")
+_LARGE = phrases(rf"(?:large|big)(?:[ -](?:scale|sized))?{_NO_SIZE}")
 
 _COUNTED = re.compile(
     r"\s*(?:sites?|installations?|farms?|turbines?|plants?|projects?|panels?|results|rows|schemes?|arrays?|systems?|"
@@ -59,7 +69,21 @@ def is_bare_capacity(asked: Reading, quantity: Quantity) -> bool:
         return True
     if _COMPARES.search(before):
         return quantity.kind == "number" or _COMPARES_SIZES.search(before) is not None
-    return quantity.kind == "number" and quantity.value >= 10 and _BETWEEN.search(before) is not None
+    if quantity.kind == "number" and quantity.value >= 10 and _BETWEEN.search(before):
+        return True
+    return _in_bare_range(asked, quantity)
+
+
+def _in_bare_range(asked: Reading, quantity: Quantity) -> bool:
+    """Whether a number is an end of a range that stands beside a technology: "hydro near Crieff 50-250"."""
+    plain = asked.of_kind("number", "year") if asked.technologies else []
+    for first, second in itertools.pairwise(plain):
+        if quantity in (first, second) and first.kind == "number" and 10 <= first.value < second.value:
+            if asked.between(first, second) not in ("-", "to") or _SAYS_OTHERWISE.search(asked.before(first)):
+                continue
+            after = asked.after(second)
+            return not _COUNTED.match(after) and not after.startswith(("-", "/"))
+    return False
 
 
 def _size_words(asked: Reading) -> tuple[float | None, float | None]:

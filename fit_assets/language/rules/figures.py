@@ -16,8 +16,8 @@ _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 # "How big is the smallest digester" asks for a figure as well.
 _SIZE_OF_THE = (
     rf"(?:how (?:big|large|small|many {_POWER}|much {_POWER})|what (?:capacity|size)) "
@@ -25,6 +25,11 @@ _SIZE_OF_THE = (
 )
 _HIGHEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:largest|biggest|highest)")
 _LOWEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:smallest|lowest|tiniest)")
+# "Smallest turbine in Fenland, as a kW figure"
+_AS_FIGURE = phrases(
+    rf"(?:as|in|just|only) (?:an? |the )?(?:single )?(?:{_POWER}|capacity|size) (?:figure|number|value)"
+)
+_FIGURE_OF_RANK = {"capacity_desc": "max_capacity", "capacity_asc": "min_capacity"}
 # "Which county has the largest capacity" asks for the sum of each.
 _OWNED_BY_GROUP = phrases(rf"(?:has|have|had|with|got) the (?:max(?:imum)?|largest|biggest|highest) {_OF_WHAT}{_SIZE}")
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -35,7 +40,8 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "(?<!what )count(?:s|ing)?(?! for me)",
+            "(?<!what )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me)",
+            "how much (?:turbines|panels|sites|farms|installations|schemes|plants|digesters)",
             "(?:total )?number of",
             "total number",
             r"no\.? of",
@@ -46,12 +52,15 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "numbers(?= (?:by|per))",
             "tally",
             "headcount",
+            "numbers?[ -]wise",
+            r"compar\w+ .*(?:by|on|the) numbers?",
+            "(?:the|in) numbers? (?:in|of|for) (?:each|both)",
         ),
     ),
     (
         "sum_capacity",
         phrases(
-            r"(?:total|combined|whole(?= (?:installed )?capacity)|overall|aggregate|cumulative|summed|sum(?: of)?)"
+            r"(?:tot(?:al)?|combined|whole(?= (?:installed )?capacity)|overall|aggregate|cumulative|summed|sum(?: of)?)"
             r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
@@ -62,9 +71,12 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"(?:more|greater|less) (?:capacity|{_POWER}) of",
             "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|(?:micro[ -]?)?chp)",
             rf"most (?:capacity|{_POWER})",
+            rf"{_POWER}[ -]wise",
         ),
     ),
 )
+# "Wind by council - MW": the unit without a number names the figure of a breakdown or comparison.
+_BARE_POWER = phrases(_POWER)
 _CAPACITY = re.compile(r"\bcapacit(?:y|ies)\b")
 _NO_FIGURE_BEFORE = re.compile(r"\b(?:by|with|of|in)$")
 _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
@@ -74,8 +86,9 @@ _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 _BY = (
     r"(?:(?:group(?:ed)?)?by|divided by|per|(?:for |in )?(?:each|every)|across(?: the| all)?|split by|which|what|"
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
-    r"(?: (?:the|uk|english|british|different))*"
+    r"(?: (?:of (?:the|our|my|these)|the|our|uk|english|british|different))*"
 )
+_BREAKDOWN = "(?:breakdown|break-down|split|mix|spread|profile|distribution|counts?|totals?)"
 _RANKED = r"rank(?:ing)? (?:of )?(?:the )?"
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -84,7 +97,7 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"{_BY} (?:regions?|area of the country)",
             "region by region",
             rf"{_RANKED}regions|regions (?:ranked|with the (?:most|highest))",
-            "regional (?:breakdown|split|counts?|totals?)",
+            f"regional {_BREAKDOWN}",
             "(?:across|over|among|between) the (?:[a-z§]+ )?regions",
         ),
     ),
@@ -93,17 +106,25 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
             "(council|county|authority) by \\1",
+            f"(?:council|county|(?:local )?authority|district) {_BREAKDOWN}",
             rf"{_RANKED}(?:counties|councils|authorities)|(?:counties|councils|authorities) (?:ranked|with the most)",
             "(?:which|what) [a-z§]+ (?:counties|councils|authorities|districts)",
         ),
     ),
-    ("country", phrases(rf"{_BY} (?:countr(?:y|ies)|nations?)")),
+    (
+        "country",
+        phrases(
+            rf"{_BY} (?:home )?(?:countr(?:y|ies)|nations?)",
+            f"(?:national|nation|country) {_BREAKDOWN}",
+            f"{_BREAKDOWN} (?:of|between|across|among) the (?:home |three )?(?:countries|nations)",
+        ),
+    ),
     (
         "technology",
         phrases(
             rf"{_BY} (?:technolog(?:y|ies)|tech|techs|(?:energy |generation )?types?|fuels?)",
-            "technology (?:breakdown|split|mix)",
-            "(?:breakdown|split|mix|spread) of (?:the )?(?:technologies|types)",
+            f"tech(?:s|nology|nologies)? {_BREAKDOWN}",
+            f"{_BREAKDOWN} of (?:the )?(?:technologies|techs|types)",
             "technologies .*(?:each|every)(?: one)?",
             rf"{_RANKED}(?:technologies|types)|(?:technologies|types) ranked",
         ),
@@ -111,15 +132,18 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_year",
         phrases(
-            "(?:yearly|annual) (?:counts?|numbers?|totals?|breakdown)",
-            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintage)",
-            "year by year",
+            f"(?:yearly|annual|year|vintage) (?:numbers?|{_BREAKDOWN})",
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintages?)",
+            "(year|vintage) by \\1",
             "(?:per|each|every|by)[ -](?:yr|year)",
             rf"{_RANKED}(?:commissioning |installation )?years|years ranked",
             rf"{_BY} year of commissioning",
         ),
     ),
-    ("postcode_area", phrases(rf"{_BY} (?:post ?codes?(?: areas?)?|postal areas?)")),
+    (
+        "postcode_area",
+        phrases(rf"{_BY} (?:post ?codes?(?: areas?)?|postal areas?)", f"post ?code(?: area)? {_BREAKDOWN}"),
+    ),
 )
 
 # Rankings ------------------------------------------------------------------------------------------------------------
@@ -129,6 +153,10 @@ _SPELLED = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|t[wh][a-z]+
 _ASCENDING = r"asc\w* (?:order )?(?:of|by)"
 _DESCENDING = r"desc\w* (?:order )?(?:of|by)"
 _SORTED_BY = r"(?:sort|order|rank)(?:ed)? by(?: the)?"
+_TIME_LEFT = (
+    r"(?:fits? |tariff )?(?:years? (?:left|remaining)|expir(?:y|ies)|time (?:left|remaining|to (?:expiry|run|go))|left|"
+    r"tails?|runways?|end date|remaining)"
+)
 _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "revenue_desc",
@@ -146,17 +174,23 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "fit_remaining_asc",
         phrases(
             r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+|"
+            r"(?:come|roll|fall|drop|go|time)(?:s|es|d|ing)? (?:off|out)|(?<!to )(?:go|goes|lapse|drop)|"
             r"(?:stop|los)\w* (?:getting |receiving )?(?:the |their |its )?\w+)"
-            rf"(?: (?:the |their |its )?{SUPPORT})?(?: the)? (?:first|soonest|earliest|next(?! \d))",
+            rf"(?: (?:of )?(?:the |their |its )?{SUPPORT})?(?: the)? (?:first|soonest|earliest|next(?! \d))",
             r"(?:by|of) how soon (?:[a-z]+ ){1,4}(?:expir\w*|ends?|finish\w*|runs? out|stops?)",
-            rf"first (?:[0-9]+|{_SPELLED}) (?:[a-z]+ ){{1,3}}to (?:expire|end|run out|finish|lapse|come off)",
+            rf"first (?:[0-9]+|{_SPELLED}) (?:[a-z]+ ){{0,3}}"
+            r"to (?:expire|end|run out|finish|lapse|go|(?:come|roll|drop) off)",
             rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))? "
             r"(?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
             rf"next (?:(?:[0-9]+|{_SPELLED}) )?(?:[a-z]+ ){{0,2}}to (?:expire|end|run out|finish|come off)",
             "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
             r"closest to expir\w*",
             "in order of (?:expiry|end date|years? left|time left)",
-            rf"{_SORTED_BY} (?:years? left|expiry|tariff left|time left|end date|remaining)",
+            rf"{_SORTED_BY} {_TIME_LEFT}",
+            rf"rank .*by {_TIME_LEFT}",
+            rf"(?:top|first|next) (?:[0-9]+|{_SPELLED}) (?:[a-z§]+ ){{0,4}}by {_TIME_LEFT}",
+            r"(?:tails?|runways?|expir(?:y|ies)|(?:time|years) left),? (?:shortest|soonest|nearest|least) (?:first|to)",
+            "(?:shortest|least) (?:tails?|runways?)",
             "by (?:end|expiry) of (?:the )?tariff",
         ),
     ),
@@ -164,7 +198,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "commissioned_desc",
         phrases(
             r"date,? desc\w*",
-            "newest",
+            "(?:newest|most new)",
             "most recent(?:ly)?",
             "(?<!at the )latest(?! by)",
             "youngest",
@@ -175,7 +209,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "commissioned_asc",
         phrases(
             r"date,? asc\w*",
-            "oldest",
+            "(?:oldest|most old)",
             "earliest",
             "longest[ -]running",
             "first (?:to be )?(?:built|commissioned)",
@@ -210,6 +244,8 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
 )
+_SUPERLATIVE = "(?:largest|biggest|smallest|tiniest|newest|youngest|oldest|latest|earliest|highest|lowest)"
+_ON_TOP = "(?:first|on top|at the top)"
 _ONLY_ORDERED = phrases(
     "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest(?:[ -]earning)?|lowest|soonest)"
     "(?: ones?| expiry)? "
@@ -217,10 +253,11 @@ _ONLY_ORDERED = phrases(
     r"(?:sort|order|rank)(?:ed)?(?: them)? by",
     rf"(?:{_SIZE}|date),? (?:asc|desc)\w*",
     "(?:top|highest|best) earners? first",
+    rf"{_SUPERLATIVE} (?:capacity|size|output)? ?{_ON_TOP}",
+    "(?:shortest|least|nearest) (?:first|to)",
     rf"{_ASCENDING}|{_DESCENDING}",
     "in order of",
 )
-_SUPERLATIVE = "(?:largest|biggest|smallest|tiniest|newest|youngest|oldest|latest|earliest|highest|lowest)"
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _NOUN = (
     r"(?:site|farm|park|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
@@ -230,22 +267,27 @@ _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bhydros\b|\bfacilities\b|\bones\b|\bopport
 _SINGULAR = re.compile(
     rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\bwindfarm\b"
 )
+# "Biggest hydro in Wales" is one scheme; "biggest wind in Wales" are several.
+_ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?hydro\b(?!,? ?(?:[a-z]+ ){{0,2}}{_NOUN}s)")
 _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
-_ASKS_FOR_THE = re.compile(r"\b(?:the|what's|whats|what is|which is)$")
+_ASKS_FOR_THE = re.compile(r"\b(?:the|(?:what|who|which)(?:'s|s| is))$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
 _TOP_BEFORE = re.compile(
-    r"\b(?:top|first|limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
+    rf"\b(?:top|(?<!was the )(?<!were the )first|soonest|{_SUPERLATIVE}|"
+    r"limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
 )
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(
-    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b"
+    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b|"
+    r",? ?(?:say|will do|would do|is plenty|is enough)\b"
 )
 
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
 _COMPARE = phrases(
     r"compar\w+",
+    "head[- ]to[- ]head",
     "contrast",
     "side by side",
     "stacks? up",
@@ -274,10 +316,14 @@ def aggregation(asked: Reading, ranking: Filters) -> Filters:
     """
     group = _group(asked)
     figure = _figure(asked, {} if group else ranking)
+    if (group or comparison(asked)) and figure is None and _names_power(asked):
+        figure = "sum_capacity"
     if not group and asked.has(_HIGHEST_SIZE_OF):
         figure = "max_capacity"
     elif not group and asked.has(_LOWEST_SIZE_OF):
         figure = "min_capacity"
+    elif not group and asked.has(_AS_FIGURE):
+        figure = _FIGURE_OF_RANK.get(ranking.get("sort_by", ""), figure)
     if group and figure == "max_capacity" and asked.has(_OWNED_BY_GROUP):
         figure = "sum_capacity"
     if not figure and not group:
@@ -331,6 +377,15 @@ def _bare_capacities(asked: Reading) -> list[Quantity]:
     return bare
 
 
+def _names_power(asked: Reading) -> bool:
+    """Whether the question has a unit of power that belongs to no number."""
+    numbers = asked.of_kind("kw")
+    return any(
+        all(number.end <= unit.start() or unit.end() <= number.start for number in numbers)
+        for unit in _BARE_POWER.finditer(asked.text)
+    )
+
+
 def _group(asked: Reading) -> str | None:
     return next((group for group, words in _GROUPS if asked.has(words)), None)
 
@@ -346,7 +401,7 @@ def _is_figure(asked: Reading, superlative: re.Match[str]) -> bool:
     if match is None:
         return False
     rest = asked.text[match.end() :]
-    return re.match(rf" (?:wind|solar|hydro|ad|pv|{_NOUN})", rest) is None
+    return re.match(rf",? (?:wind|solar|hydro|ad|pv|{_NOUN}|{_ON_TOP})", rest) is None
 
 
 def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
@@ -364,7 +419,7 @@ def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
     singular = next((noun for noun in _SINGULAR.finditer(where) if not _JOINED_NOUN.match(where[noun.end() :])), None)
     if plural and (singular is None or plural.start() <= singular.start()):
         return {"limit": 10}
-    asked_for_one = singular or _ASKS_FOR_THE.search(before)
+    asked_for_one = singular or _ASKS_FOR_THE.search(before) or _ONE_HYDRO.match(asked.text, superlative.start())
     return {"limit": 1 if asked_for_one else 10}
 
 

@@ -40,10 +40,11 @@ _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!on the )(?<!of )(?<!their )tariffs?"
     r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over(?! §)|good|remain\w*|end\w*|"
     r"already|expir\w*|period|term|life\w*|run\w*|stops?|"
-    r"finish\w*|laps\w*|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
+    r"finish\w*|laps\w*|tails?|runways?|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
 _TIME_OF_TARIFF = phrases(
-    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
+    r"(?:years?|months?|left|remaining|expir\w+|end(?:s|ing)?|finish\w*|laps\w+|runs? out|running out|"
+    r"come|comes|coming|out) (?:[a-z'-]+ ){0,4}tariffs?",
     r"when (?:do|does|did|will|is|are) (?:[a-z'-]+ ){0,3}tariffs?",
     r"(?:stop(?:s|ping)?|los(?:e|es|ing)|leav(?:e|es|ing)) (?:getting |receiving |being paid |drawing )?"
     r"(?:the |their |its )?tariffs?",

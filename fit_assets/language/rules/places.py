@@ -13,7 +13,9 @@ from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.vocabulary import WORDS, find_technologies, word_set
 
 _PREPOSITION = re.compile(
-    r"(?<![\w-])(?:in|round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
+    # "My brother in law"
+    r"(?<![\w-])(?:in(?!(?<=er in) law\b)|"
+    r"round|near(?: to)?|nr|nearby|around|across|within|throughout|at|on|inside|outside|"
     r"close to|next to|by|from|(?:vicinity|neighbourhood|outskirts) of|(?:location|place|town|county) is|"
     r"(?:north|south|east|west) of)\s+(?:the\s+)?(?:(?:town|city|village|county|area|parish|region) of\s+)?"
     # A word with a digit in it is no name.
@@ -21,7 +23,10 @@ _PREPOSITION = re.compile(
 )
 # "over Strathpeffer way", and an isle wherever it is named.
 _SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
-_JOINED = re.compile(r"\s*,\s*|\s+(?:and|or|vs|versus|&)\s+")
+_JOINED = re.compile(r"\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|vs|versus|&)\s+")
+_LISTED = re.compile(rf"{BLANK}(?P<names>(?:(?:, ?| and | or | & )(?:and |or )?[a-z]{{4,}})+)(?=,|[.?!]?$)")
+# Who asks, or what for.
+_ASIDE = re.compile(r"(?:for (?:an?|my|our|the)|i|i'm|im|we|we're|my|our|writing|research\w+|working)\b[^:]*: ")
 _GENERIC = word_set("area region county district council village town city parish postcode")
 # "Tyndrum v Durham": one of the two may be known.
 COMPARING = phrases("compare", "comparison", "vs?", "versus", "difference between")
@@ -30,16 +35,35 @@ _SMALL_WORDS = word_set("of and upon on in the by le under next with super de la
 # What an installation stands on or belongs to: no place by itself ("panels on barns in Devon").
 _SURFACES = word_set(
     """
-    barns buildings building burn burns church churches cottage cottages cowshed cowsheds estate estates factories
-    factory farmhouse farmland field fields flats garage garages glasshouse glasshouses greenhouse greenhouses ground
-    hill hills hilltop hilltops home homes hospital hospitals hotel hotels house houses land landfill lochs mill mills
-    moor moorland moors office offices outbuildings pub pubs quarry reservoir reservoirs river rivers rooftop rooftops
-    school schools shed sheds shop shops stable stables stream streams supermarket supermarkets warehouse warehouses
-    weir weirs workshop workshops
+    barns building buildings burn burns bus business church churches cottage cottages cowshed cowsheds estate
+    estates factories factory farmhouse farmland field fields filling fire flats garage garages glasshouse
+    glasshouses greenhouse greenhouses ground hill hills hilltop hilltops home homes hospital hospitals hotel hotels
+    house houses land landfill lochs mill mills moor moorland moors office offices outbuildings petrol police pub
+    pubs quarry railway reservoir reservoirs river rivers rooftop rooftops school schools shed sheds shop shops
+    stable stables stream streams supermarket supermarkets train warehouse warehouses weir weirs workshop workshops
     """
 )
+# What may stand beside a technology without being a place: "wind turbines cheap".
+_NO_NAMES = word_set(
+    """
+    agent among angle aunt bird boat boats boss boxes breed cell cells cheap chime chimes city claim clean clear
+    cloud club clue cons cost costs dairy dirty door edit email essay facts film fired fixed flag fleet fund funds
+    gets glass gonna good grand grant grants grass graze grid guess guide heads heater hiya house hubs ideas image
+    innit item jobs joke kids lamp lamps laugh lease level light lights loan logo loud lovely maker mark merge meter
+    model money music myth myths nice nobody noisy nothing offer opps outer oven owns phone photo pics poem poor
+    pros pump quiz rated repair reset rigs ring risk risks ruled rules rush safe share sheep sign socks song sons
+    speak speed spin stand study suit sunny tact talk theme tile tiles tips topic toys true trust turn ugly video
+    visit wanted waste watch wheel wise words works wrong
+    """
+)
+# Tiree is no slip of "three": numbers do not stand behind a technology.
+_MISTYPED = WORDS - word_set("one two three four five six seven eight nine ten")
 # A question of so many words is a list of what is wanted, not a sentence with words that nobody here knows.
 _FEW_WORDS = 6
+_NAME_AFTER = re.compile(
+    r"(?: (?:sites?|schemes?|farms?|parks?|installations?|projects?|plants?|turbines?|panels?|arrays?|systems?))?"
+    r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!])"
+)
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
@@ -62,29 +86,48 @@ def unknown_places(asked: Reading) -> list[str]:
         return []
     found: list[str] = []
     position = 0
+    aside = _end_of_aside(asked)
     for said in _SAID.finditer(asked.text):
         found += list(_names(said["way"] or said["isle"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
-        found += names
+        found += names if match.start() >= aside else []
         # Where no name follows, the next preposition may lead to one: "on barns in Crediton".
         position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
-    found = [_as_capitalised(asked, name) for name in found]
+    found = [_as_capitalised(asked, name) for name in [*found, *_listed(asked)]]
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
         found = _capitalised(asked) or _beside_technology(asked)
     return list(dict.fromkeys(map(title_case, found)))
 
 
+def _end_of_aside(asked: Reading) -> int:
+    """Where the question itself begins: "for a piece in the Cambrian News: hydro near Machynlleth"."""
+    aside = _ASIDE.match(asked.text)
+    if not aside or not asked.technologies or asked.technologies[0].start < aside.end():
+        return 0
+    rest = asked.text[aside.end() :]
+    names_a_place = BLANK in rest or any(next(_names(found["words"]), "") for found in _PREPOSITION.finditer(rest))
+    return aside.end() if names_a_place else 0
+
+
+def _listed(asked: Reading) -> list[str]:
+    """Names that a list begins with a known place: "wind middlesbrough, redcar, hartlepool"."""
+    listed = _LISTED.search(asked.text)
+    names = _JOINED.split(listed["names"])[1:] if listed else []
+    in_capitals = all(name.capitalize() in asked.question for name in names)
+    in_few_words = asked.question.islower() and len(asked.text.split()) <= _FEW_WORDS
+    return names if (in_capitals or in_few_words) and all(_is_foreign(name, slips=1) for name in names) else []
+
+
 def _beside_technology(asked: Reading) -> list[str]:
-    """A name typed without preposition or capitals beside the only technology: "hydro pitlochry 2013"."""
+    """A name typed without preposition or capitals beside the technology: "hydro pitlochry 2013"."""
     words = re.findall(r"[a-z]{2,}", asked.text)
-    if asked.places or asked.codes or len(asked.technologies) != 1 or len(words) > _FEW_WORDS:
+    if asked.places or not asked.technologies or len(words) > _FEW_WORDS:
         return []
-    technology = asked.technologies[0]
-    after = re.match(r"[ ,:-]+((?:[a-z]{4,}(?: |$)){1,2})", asked.text[technology.end :])
-    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: technology.start])
+    after = _NAME_AFTER.match(asked.text, asked.technologies[-1].end)
+    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: asked.technologies[0].start])
     for beside in (after, before):
         name = list(itertools.takewhile(_is_foreign, beside[1].split())) if beside else []
         if beside and name and (beside is after or len(name) == len(beside[1].split())):
@@ -92,9 +135,12 @@ def _beside_technology(asked: Reading) -> list[str]:
     return []
 
 
-def _is_foreign(word: str) -> bool:
-    """Whether a word is none of the language, nor one of its words with a slip."""
-    return not _is_plain(word) and not any(OSA.distance(word, one, score_cutoff=2) <= 2 for one in WORDS)
+def _is_foreign(word: str, slips: int | None = None) -> bool:
+    """Whether a word is none of the language, nor one of its words with a slip or two (by its length)."""
+    if _is_plain(word) or word in _NO_NAMES:
+        return False
+    slips = slips or (1 if len(word) < 6 else 2)
+    return not any(OSA.distance(word, one, score_cutoff=slips) <= slips for one in _MISTYPED)
 
 
 def _as_capitalised(asked: Reading, name: str) -> str:
@@ -136,7 +182,7 @@ def _innermost(asked: Reading) -> list[Named]:
 def _lies_in(inner: Named, outer: Named) -> bool:
     """Whether one place is part of another, as far as postcodes tell: North and South Lanarkshire share theirs."""
     patterns, enclosing = set(inner.patterns), set(outer.patterns)
-    return patterns < enclosing or (patterns == enclosing and inner.is_town)
+    return patterns < enclosing or (patterns == enclosing and inner.is_town and not outer.is_town)
 
 
 def _names(words: str) -> Iterator[str]:
@@ -187,8 +233,12 @@ def _capitalised(asked: Reading) -> list[str]:
     begins = 0
     while begins < len(typed) and typed[begins][0].isupper() and typed[begins].lower() not in WORDS - _FIRST_WORDS:
         begins += 1
-    # "Great Snoring solar", "Nether Wallop: any PV?"
-    first_counts = begins > 1 or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
+    # "Great Snoring solar", "Nether Wallop: any PV?", "Kirriemuir: total wind capacity"
+    first_counts = (
+        begins > 1
+        or (len(typed) > 1 and bool(find_technologies(typed[1].lower())))
+        or asked.question.lstrip().startswith(f"{typed[0]}:" if typed else ":")
+    )
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
     names: list[str] = []
     previous = 0

@@ -65,8 +65,15 @@ _OTHER_TOPICS = phrases(
     "cover letters?",
     "(?:write|compose|draft) (?:me )?an?",
     "haikus?",
-    "essays?",
+    # "for my essay: average capacity by country" is a question all the same.
+    "(?<!for my )(?<!for an )(?<!for the )(?<!my )essays?(?! (?:is )?(?:due|deadline|tomorrow|tonight))",
     "recipe",
+    "heads of terms",
+    "term sheets?",
+    "letters? of intent",
+    "breeds? of|(?:best|which|what) breeds?",
+    r"graz(?:e|ing) (?:under|beneath|between|among|around)",
+    "(?:nearest|closest) (?:[a-z]+ )?(?:stations?|garage|pub|shop|supermarket|cafe|cash ?point|toilets?|bus stop)",
     "football",
     "restaurants?",
     "hotels?",
@@ -127,6 +134,7 @@ _OTHER_TOPICS = phrases(
 _IN_PASSING = phrases(
     "news",
     "suppliers?",
+    "(?:petrol|filling|train|railway|bus|police|fire|tube) stations?",
     "who (?:is|are)(?! (?:running|operating|generating|using|our|the (?:top|biggest|largest|smallest)))",
 )
 _DOMAIN = phrases(
@@ -134,6 +142,7 @@ _DOMAIN = phrases(
     "(?:wind)?farms?",
     "installations?",
     "installs?",
+    "accreditations?",
     "plants?",
     "schemes?",
     "projects?",
@@ -165,6 +174,7 @@ _DOMAIN = phrases(
     r"expir\w+",
     r"ends? in \d{4}",
     "technolog(?:y|ies)",
+    "techs?",
     "breakdown",
     "stacks? up",
     "(?:show|list|give me|get) (?:me )?(?:everything|the lot|the whole lot|them all)",
