@@ -86,6 +86,9 @@ class LoraConfig(ArtifactConfig):
     copied_share: float | None = Field(
         default=None, description="Part of the epochs in which an example is seen that only copies what code looked up."
     )
+    hidden_share: float | None = Field(
+        default=None, description="Part of the examples in which one looked-up value is kept from the model."
+    )
     first_layer: int | None = Field(default=None, description="Lowest adapted layer; the ones below cost no gradient.")
     evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread.")
     max_length: int | None = Field(default=None, description="Longest example in tokens; a longer one is an error.")

@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from fit_assets import artifacts, settings
-from fit_assets.filters import QueryFilters
+from fit_assets.filters import QueryFilters, canonical_text
 from fit_assets.training.presets import Preset
 from fit_assets.training.prompt import messages
+
+# Which postcode areas a place has, no question says.
+_NOT_HIDDEN = frozenset({"location", "locations", "postcode_patterns"})
 
 # Where an example stands, and its turns.
 _Conversation = tuple[str, list[dict[str, str]]]
@@ -43,7 +46,8 @@ class FineTuneConfig:
     nothing needs a gradient, which saves time. ``max_length`` is in tokens; a longer example is an error,
     never cut, because the cut end is the answer. ``max_steps`` above 0 ends a run early (for trials).
     ``copied_share`` is the part of the epochs in which an example is seen whose answer only repeats the linked values:
-    copying is learnt early, and half of the examples need no more.
+    copying is learnt early, and half of the examples need no more. ``hidden_share`` is the part of the examples in
+    which one linked value is kept from the model, which must then find it in the question's words.
     """
 
     rank: int = 32
@@ -51,6 +55,7 @@ class FineTuneConfig:
     dropout: float = 0.0
     epochs: float = 2.0
     copied_share: float = 0.4
+    hidden_share: float = 0.0
     learning_rate: float = 1.5e-3
     scheduler: str = "cosine"
     warmup_fraction: float = 0.05
@@ -91,8 +96,9 @@ class FineTuneConfig:
         for name in ("first_layer", "max_steps"):
             if getattr(self, name) < 0:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if not 0 <= self.copied_share <= 1:
-            raise FineTuneError(f"copied_share is {self.copied_share}; it must be from 0 to 1")
+        for name in ("copied_share", "hidden_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise FineTuneError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         if not 0 <= self.warmup_fraction < 1:
             raise FineTuneError(f"warmup_fraction is {self.warmup_fraction}; it must be from 0 to below 1")
 
@@ -151,6 +157,7 @@ def fine_tune(
     files = [path for path in (train_path, validation_path, extra_train_path) if path is not None]
     _require_inputs(base_dir, files, start_from)
     conversations = {path: _conversations(path) for path in files}
+    conversations[train_path] = _with_values_hidden(conversations[train_path], config.hidden_share, config.seed)
     inputs = {
         "base": artifacts.digest_of(base_dir),
         "train": artifacts.digest_of(train_path),
@@ -441,6 +448,22 @@ def _rows(
 def _is_copied(turns: Sequence[Mapping[str, str]]) -> bool:
     """Whether the answer is the second line of the question, the linked values, as it stands."""
     return turns[0]["content"].rpartition("\n")[2] == turns[-1]["content"]
+
+
+def _with_values_hidden(conversations: Sequence[_Conversation], share: float, seed: int) -> list[_Conversation]:
+    """The conversations; in some the question's second line lacks one of its values, chosen by the seed."""
+    found: list[_Conversation] = []
+    for index, (where, turns) in enumerate(conversations):
+        rng = random.Random(f"{seed}/hidden/{index}")
+        question, _, linked = turns[0]["content"].rpartition("\n")
+        if rng.random() < share and question and linked.startswith("{"):
+            values, end = json.JSONDecoder().raw_decode(linked)
+            if keys := sorted(values.keys() - _NOT_HIDDEN):
+                del values[rng.choice(keys)]
+            linked = (canonical_text(values) if values else "") + linked[end:]
+            turns = [{**turns[0], "content": f"{question}\n{linked.strip()}".rstrip()}, *turns[1:]]
+        found.append((where, turns))
+    return found
 
 
 def _as_dataset(rows: list[dict[str, Any]]) -> Any:

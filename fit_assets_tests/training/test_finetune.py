@@ -512,3 +512,18 @@ def test_a_disk_that_is_full_for_a_checkpoint_leaves_no_half_of_it(
     result = room.train()
     assert result.resumed_from == 2
     assert same(weights(result.adapter_dir), weights(straight.adapter_dir))
+
+
+def test_hidden_values_are_looked_up_ones_other_than_places() -> None:
+    question = "wind over 250kw in aberdeenshire"
+    conversations = [(f"line {number}", messages(question, "{}")) for number in range(400)]
+    hidden = finetune._with_values_hidden(conversations, 0.3, seed=1)
+    assert hidden == finetune._with_values_hidden(conversations, 0.3, seed=1)
+    changed = [turns[0]["content"] for _, turns in hidden if turns[0]["content"] != user_turn(question)]
+    assert 80 < len(changed) < 160
+    for content in changed:
+        first, second = content.split("\n")
+        assert first == question
+        assert {"location", "postcode_patterns"} <= json.loads(second).keys()
+    assert {len(json.loads(content.split("\n")[1])) for content in changed} == {3}
+    assert finetune._with_values_hidden(conversations, 0.0, seed=1) == conversations
