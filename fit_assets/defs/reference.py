@@ -19,6 +19,7 @@ from fit_assets.defs.common import (
     source_digest,
     table_of,
 )
+from fit_assets.reference.columns import COLUMN_NOTES
 
 if TYPE_CHECKING:
     from fit_assets.reference.warehouse import Built
@@ -79,7 +80,9 @@ def reference_table(
     metadata = about(path, built.digest, reused, table=table, sample=table_of(sample), **in_metadata(built.extras))
     metadata |= {
         "dagster/row_count": built.rows,
-        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns]),
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(name, kind, COLUMN_NOTES.get(name)) for name, kind in columns]
+        ),
         "dagster/table_name": f"warehouse.main.{table}",
     }
     return dg.MaterializeResult(data_version=dg.DataVersion(built.digest), metadata=metadata)
@@ -262,7 +265,10 @@ def place_coverage(config: ArtifactConfig) -> dg.MaterializeResult[None]:
     }
     result = reference_table("place_coverage", inputs, build_place_coverage, force=config.force)
     with connect(needs=("place_coverage",)) as connection:
-        table = connection.execute("SELECT * FROM place_coverage ORDER BY least(recall, precision), place").df()
+        table = connection.execute(
+            "SELECT place, recall, precision, patterns, misses, also_includes, rows_in_place, rows_found, "
+            "rows_found_in_place, kind FROM place_coverage ORDER BY least(recall, precision), place"
+        ).df()
     plain = table.astype(object).where(table.notna(), None)
     rows = [dict(zip(plain.columns, row, strict=True)) for row in plain.to_numpy().tolist()]
     shown = {"by_place": table_of(rows), "recall_and_precision": picture(plots.place_coverage(table), "coverage")}

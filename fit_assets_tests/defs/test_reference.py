@@ -49,6 +49,10 @@ def test_the_domestic_setting_makes_the_register_again(report: Path, monkeypatch
     assert {"by_place", "recall_and_precision", "median_recall"} <= first["place_coverage"].keys()
     assert first["outward_codes"]["compared_rows"].value == 3
     assert reference.rows_accounted_for()[0]
+    for name, shown in first.items():
+        schema = shown["dagster/column_schema"].value
+        assert isinstance(schema, dg.TableSchema)
+        assert [column.name for column in schema.columns if not column.description] == [], name
 
     assert made()["installations"]["reused"].value is True
     monkeypatch.setenv("FIT_ASSETS_DOMESTIC", "1")
