@@ -307,7 +307,7 @@ def _register_notes(connection: duckdb.DuckDBPyConnection, filters: QueryFilters
     if connection.execute("SELECT 1 FROM installations WHERE source = ? LIMIT 1", [standin.SOURCE]).fetchall():
         notes.append("Stand-in register: the rows are generated, not Ofgem's; see data/ofgem/README.md.")
     if filters.include_revenue or filters.sort_by == "revenue_desc":
-        notes.append("Revenue is rough: estimated yearly yield x generation tariff of 2020/21, no export payments.")
+        notes.append("Revenue is rough: average yearly yield x generation tariff of 2020/21, no export payments.")
     return notes
 
 

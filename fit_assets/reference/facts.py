@@ -5,8 +5,8 @@ before 1 August 2012, 25 years; Micro CHP, 10 years.
 
 Yearly generation is capacity (kW) x 8,760 h x capacity factor; yearly revenue is that times the generation
 tariff of 2020/21 (no export payments, which depend on a contract the register does not show). The capacity
-factors in ``data/capacity_factors.csv`` are rounded estimates in the order of magnitude of the statistic that each
-row names (DUKES, DESNZ); they have not been checked against the published tables, so yield and revenue are rough.
+factors of the whole country in ``data/capacity_factors.csv`` are ten-year means of DESNZ's load factors (Energy Trends
+6.1), those of regions rounded estimates that have not been checked against published tables.
 Nothing here is rounded: figures are rounded where they are shown.
 """
 

@@ -115,7 +115,7 @@ def test_years_come_in_order_and_other_groups_by_figure() -> None:
 
 def test_revenue_with_and_without_the_regional_yield() -> None:
     plain = ask(fit_id="1585", include_revenue=True)
-    assert plain.rows[0]["revenue_gbp"] == pytest.approx(335 * 8760 * 0.25 * 0.2135)
+    assert plain.rows[0]["revenue_gbp"] == pytest.approx(335 * 8760 * 0.2627 * 0.2135)
     assert "revenue_regional_gbp" not in plain.columns
     both = ask(technology="Wind", include_regional=True, include_revenue=True)
     assert {"generation_kwh", "generation_regional_kwh", "revenue_gbp", "revenue_regional_gbp"} <= set(both.columns)

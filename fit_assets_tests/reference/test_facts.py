@@ -44,8 +44,8 @@ def test_years_left_never_fall_below_nothing() -> None:
 
 def test_revenue_of_fit_1585_by_hand() -> None:
     facts = facts_for("Wind", 335, date(2013, 7, 4), date(2026, 1, 1), region="Yorkshire and The Humber")
-    assert facts.generation_kwh == pytest.approx(335 * 8760 * 0.25)
-    assert facts.revenue_gbp == pytest.approx(335 * 8760 * 0.25 * 0.2135)
+    assert facts.generation_kwh == pytest.approx(335 * 8760 * 0.2627)
+    assert facts.revenue_gbp == pytest.approx(335 * 8760 * 0.2627 * 0.2135)
     assert facts.revenue_regional_gbp == pytest.approx(335 * 8760 * 0.26 * 0.2135)
 
 
