@@ -1,4 +1,4 @@
-"""Many ask the service at once while Redis, PostgreSQL and the network copy of the log are killed under it.
+"""Many ask the service at once while Redis and PostgreSQL are killed under it.
 
     python -m benchmarks.load --clients 16 --seconds 20
 
@@ -28,14 +28,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 
-from fit_assets_tests.servers import NotInstalled, PostgresServer, RedisServer, postgres_server, redis_server
+from fit_assets.language.text import MAX_QUESTION_CHARS
+from fit_assets_tests.servers import NotInstalled, PostgresServer, RedisServer, Server, postgres_server, redis_server
 from fit_assets_tests.serving.running import Running, running_service
-
-Server = TypeVar("Server")
 
 
 @dataclass
@@ -90,7 +88,7 @@ class Crowd:
                     question = f"{question} over {rng.randint(1, 4999)}kW"
                 start = time.monotonic()
                 try:
-                    reply = http.post("/ask", json={"question": question[:400], "limit": 10})
+                    reply = http.post("/ask", json={"question": question[:MAX_QUESTION_CHARS], "limit": 10})
                 except httpx.HTTPError as error:
                     stage.outcomes["failed"] += 1
                     self.failures.append(f"{type(error).__name__}: {question!r}")
@@ -123,7 +121,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         # The models and the warehouse of the project, a log and a cache of our own.
         var = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for name in ("models", "mlflow", "releases"):
+        for name in ("models", "mlflow"):
             if (settings.var_dir() / name).exists():
                 (var / name).symlink_to(settings.var_dir() / name)
         shutil.copy(settings.var_dir() / "warehouse.duckdb", var / "warehouse.duckdb")

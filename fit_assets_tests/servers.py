@@ -8,10 +8,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Server = TypeVar("Server")
 
 
 class NotInstalled(RuntimeError):
@@ -22,7 +24,7 @@ class RedisServer:
     """A Redis that keeps nothing on the disk."""
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +56,7 @@ class PostgresServer:
 
     def __init__(self, bin_dir: Path, folder: Path) -> None:
         self._bin, self._data, self._socket_dir = bin_dir, folder / "data", folder
-        self.port = _free_port()
+        self.port = free_port()
         if os.getuid() == 0:
             shutil.chown(folder, "postgres")
         self._run("initdb", "-D", str(self._data), "-U", "fit", "-A", "trust", "--no-sync", "-E", "UTF8")
@@ -122,7 +124,20 @@ def postgres_server() -> Iterator[PostgresServer]:
             server.kill()
 
 
-def _free_port() -> int:
+@contextmanager
+def or_skipped(start: Callable[[], AbstractContextManager[Server]]) -> Iterator[Server]:
+    """A running one for a test, which is skipped where there is none."""
+    import pytest
+
+    try:
+        with start() as server:
+            yield server
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

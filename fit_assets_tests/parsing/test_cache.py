@@ -9,7 +9,7 @@ from fit_assets.filters import QueryFilters
 from fit_assets.parsing import cache as cache_module
 from fit_assets.parsing.base import ParseResult
 from fit_assets.parsing.cache import MemoryCache, RedisCache, open_cache
-from fit_assets_tests.servers import NotInstalled, RedisServer, redis_server
+from fit_assets_tests.servers import RedisServer, or_skipped, redis_server
 
 redis = pytest.importorskip("redis", reason="needs the package redis: pip install -e '.[scale]'")
 
@@ -20,11 +20,8 @@ WIND = ParseResult(
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    try:
-        with redis_server() as started:
-            yield started
-    except NotInstalled as missing:
-        pytest.skip(str(missing))
+    with or_skipped(redis_server) as started:
+        yield started
 
 
 def test_without_a_url_answers_are_kept_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

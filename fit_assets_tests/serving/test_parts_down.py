@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,16 +17,14 @@ from fit_assets.serving.query_log import read_log
 from fit_assets.serving.server import _served
 from fit_assets.serving.service import Service
 from fit_assets_tests.fake_ollama import FakeOllama, serve
-from fit_assets_tests.servers import NotInstalled, postgres_server, redis_server
+from fit_assets_tests.servers import free_port, or_skipped, postgres_server, redis_server
 from fit_assets_tests.serving.conftest import ModelDouble
 
 
 @pytest.fixture
 def nobody() -> str:
     """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def state_after_a_question(make: Callable[[], Service]) -> dict[str, Any]:
@@ -81,7 +78,7 @@ BERKSHIRE = {"question": "wind sites over 100kw in berkshire"}
 def test_redis_killed_in_the_middle(served_var: Path, model: ModelDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("redis")
     with contextlib.ExitStack() as stack:
-        server = entered(stack, redis_server)
+        server = stack.enter_context(or_skipped(redis_server))
         monkeypatch.setenv("REDIS_URL", server.url)
         client = stack.enter_context(TestClient(create_app(Service(routed(model), "1"))))
         client.post("/ask", json=BERKSHIRE)
@@ -96,7 +93,7 @@ def test_redis_killed_in_the_middle(served_var: Path, model: ModelDouble, monkey
 def test_postgresql_killed_in_the_middle(served_var: Path, model: ModelDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg")
     with contextlib.ExitStack() as stack:
-        server = entered(stack, postgres_server)
+        server = stack.enter_context(or_skipped(postgres_server))
         monkeypatch.setenv("QUERY_LOG_URL", server.url)
         client = stack.enter_context(TestClient(create_app(Service(routed(model), "1"))))
         first = client.post("/ask", json=BERKSHIRE).json()["id"]
@@ -125,13 +122,6 @@ def test_ollama_killed_in_the_middle(served_var: Path, monkeypatch: pytest.Monke
         assert (answer["parser"], answer["total"]) == ("regex", 1)
         assert client.get("/readyz").json()["model"]["state"] == "down"
     assert [entry["parser"] for entry in read_log()] == ["ollama", "regex"]
-
-
-def entered(stack: contextlib.ExitStack, start: Callable[[], Any]) -> Any:
-    try:
-        return stack.enter_context(start())
-    except NotInstalled as missing:
-        pytest.skip(str(missing))
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:

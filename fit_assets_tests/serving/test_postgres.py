@@ -14,7 +14,7 @@ from fit_assets.filters import QueryFilters
 from fit_assets.parsing.base import ParseResult
 from fit_assets.serving.postgres import LogCopy, open_copy
 from fit_assets.serving.query_log import log_query, log_reaction
-from fit_assets_tests.servers import NotInstalled, PostgresServer, postgres_server
+from fit_assets_tests.servers import PostgresServer, or_skipped, postgres_server
 
 psycopg = pytest.importorskip("psycopg", reason="needs the package psycopg: pip install -e '.[scale]'")
 
@@ -23,11 +23,8 @@ WIND = QueryFilters(technology="Wind")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    try:
-        with postgres_server() as started:
-            yield started
-    except NotInstalled as missing:
-        pytest.skip(str(missing))
+    with or_skipped(postgres_server) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)
