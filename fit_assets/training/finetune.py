@@ -298,7 +298,8 @@ def examples_an_epoch(train_path: Path, config: FineTuneConfig) -> int:
     Raises:
         FineTuneError: unreadable data.
     """
-    copied = [_is_copied(turns) for _, turns in _conversations(train_path)]
+    learnt = _with_values_hidden(_conversations(train_path), config.hidden_share, config.seed)
+    copied = [_is_copied(turns) for _, turns in learnt]
     return round(sum(config.copied_share if only_copied else 1.0 for only_copied in copied))
 
 
