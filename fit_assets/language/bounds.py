@@ -13,6 +13,7 @@ Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
+    r"(?<!no )more n|"
     r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
     r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|>=?|≥|=>"
 )
@@ -49,7 +50,12 @@ _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
-    ("min", re.compile(r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! to)|at (?:the )?least)\b")),
+    (
+        "min",
+        re.compile(
+            r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! (?:to|in|at|on|near|around|by|north)\b)|at (?:the )?least)\b"
+        ),
+    ),
     (
         "min",
         re.compile(r"-?(?:or|and)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
@@ -82,7 +88,7 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("min", _comparing(_OVER)),
 )
 _ABOUT_AFTER = re.compile(r"-?ish\b|or so\b|or thereabouts\b|give or take\b")
-_JOINS_A_RANGE = re.compile(r"-|/|to|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
+_JOINS_A_RANGE = re.compile(r"-|/|\+|to|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
 
 
 def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:

@@ -66,12 +66,13 @@ _TIME = {
     "d": (r"decades?", 10),
 }
 _units = "|".join(rf"(?P<{name}>{words})" for name, (words, _) in (_POWER | _TIME).items())
+_power_ahead = "|".join(words for words, _ in _POWER.values())
 _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _spoken_decimal = rf"(?:\d+|{_one}|zero|nought|oh)[ ]point(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
-_spelled_digits = rf"(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}"
+_spelled_digits = rf"(?:(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}|\d(?:[ ]\d){{3,}})"
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])
@@ -81,6 +82,8 @@ _NUMBER = re.compile(
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen}|(?:twenty|thirty|forty)(?:[ -](?:{_one}))?)\b
       | (?P<spoken_decimal>{_spoken_decimal})
       | (?P<spelled_digits>{_spelled_digits})\b
+      # "two fifty kilowatts"
+      | (?P<hundreds>{_one})[ ](?P<beyond>(?:{_ten})(?:[ -](?:{_one}))?|{_teen})(?=[ -]?(?:{_power_ahead}){_stop})
       | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
       | (?P<digits>{_digits})(?![\d])
       | (?P<words>{_words})(?![a-z])
@@ -110,7 +113,7 @@ _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/]((?:(?<=/)20)?\d\d)(?
 # "since '14"; installations began in the nineties, the scheme in 2010.
 _SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
 _RANGE = re.compile(
-    r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|&|n|or|through|until|till)\s*", re.IGNORECASE
+    r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
 )
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
@@ -188,6 +191,8 @@ def _value(match: re.Match[str]) -> float:
     elif match["spoken_decimal"]:
         whole, _, tenths = match["spoken_decimal"].lower().partition(" point")
         value = float(f"{_DIGIT_VALUES.get(whole, whole)}.{digits_of(tenths)}")
+    elif match["hundreds"]:
+        value = 100 * _spelled(match["hundreds"].lower()) + _spelled(match["beyond"].lower())
     elif match["over"]:
         value = int(match["over"]) / int(match["under"])
     elif match["digits"]:

@@ -29,6 +29,9 @@ _STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "b4 2014"; alone it is a postcode.
 _TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
+# "under a yr left" is not in Ayr.
+_A_YEAR = re.compile(r"(?<=\ba )yr\b")
+_AND = re.compile(r"\ban(?= (?:over|under|above|below|at least|at most|more than|less than)\b)")
 
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
@@ -44,6 +47,9 @@ _AREA_IN_CAPITALS = re.compile(
     r"(AL|BA|CA|CH|CO|DA|DE|EN|HA|HR|IP|LA|LE|ME|OX|PA|PE|PO|SO|ST|TA)\b"
 )
 
+
+# Northern Ireland, Jersey, Guernsey and the Isle of Man.
+_FOREIGN_POSTCODE = re.compile(r"\b(?:bt|je|gy|im)[0-9]{1,2}\b")
 
 # Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
 _LONGEST = 4 * MAX_QUESTION_CHARS
@@ -61,13 +67,13 @@ _AnySpan = TypeVar("_AnySpan", bound=_Span)
 
 @dataclass(frozen=True)
 class Named:
-    """A place or postcode in a text, by its canonical name, with the postcode patterns that it stands for."""
+    """A place or postcode in a text: its canonical name, its kind, and the postcode patterns that it stands for."""
 
     name: str
     start: int
     end: int
     patterns: tuple[str, ...] = ()
-    is_town: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     text = mend(_untabled(plain), _words_of_names(gazetteer))
     text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)
     places = [
-        Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind == "town")
-        for hit in gazetteer.find(text)
+        Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind) for hit in gazetteer.find(text)
     ]
     places += [Named(*district) for district in gazetteer.find_districts(text)]
     places += [
@@ -154,7 +159,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         numbers=tuple(quantities(text)),
         exclusions=tuple(exclusions),
         # "New York LN4" is in Lincolnshire.
-        outside_great_britain=gazetteer.names_outside(plain) and not any(code.name[-1].isdigit() for code in codes),
+        outside_great_britain=_FOREIGN_POSTCODE.search(plain) is not None
+        or (gazetteer.names_outside(plain) and not any(code.name[-1].isdigit() for code in codes)),
     )
 
 
@@ -165,7 +171,7 @@ def _alone(question: str, text: str, gazetteer: Gazetteer) -> list[Named]:
         place = gazetteer.get(typed[1])
         written = re.search(rf"(?<=, ){typed[1].lower()}(?=[,:]|[.?!]*$)", text) if place else None
         if place and written:
-            found.append(Named(place.name, *written.span(), place.patterns, place.kind == "town"))
+            found.append(Named(place.name, *written.span(), place.patterns, place.kind))
     return found
 
 
@@ -173,6 +179,7 @@ def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
+    text = _AND.sub("and", _A_YEAR.sub("year", text))
     return _STUCK.sub(lambda words: words[0].replace("-", " ").rstrip() + " ", text)
 
 
@@ -195,7 +202,7 @@ def _included(text: str, spans: Sequence[_AnySpan], exclusions: list[str]) -> tu
     for span in spans:
         ruled_out_by = excluded(text, span.start)
         # What lies outside a town lies near it.
-        is_near = ruled_out_by.startswith("outside") and isinstance(span, Named) and span.is_town
+        is_near = ruled_out_by.startswith("outside") and isinstance(span, Named) and span.kind == "town"
         if ruled_out_by and not is_near:
             name = span.technology if isinstance(span, TechnologyMatch) else getattr(span, "name", "")
             exclusions.append(f"{ruled_out_by} {name}")

@@ -68,6 +68,9 @@ class RegexParser:
 # What earns a tariff need not be asked for its revenue.
 _REVENUE_ITSELF = phrases("revenues?", "incomes?", "earnings")
 
+# "Compare hydro and wind by revenue" ranks nothing.
+_BY_REVENUE = phrases("(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)")
+
 
 def _filters(asked: Reading) -> Filters:
     filters = _one_installation(asked) or _search(asked)
@@ -91,9 +94,12 @@ def _search(asked: Reading) -> Filters:
     if "group_by" in figures and filters.get("include_revenue") and figures["group_by"] == "commissioned_year":
         figures = {}  # "revenue per year" is no breakdown
     filters |= figures or ranking
+    compared = comparison(asked, "locations" in filters)
     if filters.get("sort_by") == "revenue_desc":
         filters.pop("include_revenue", None)
-    filters |= years(asked, is_rate=False) | comparison(asked, "locations" in filters)
+        if compared and asked.has(_BY_REVENUE):
+            filters = {key: value for key, value in filters.items() if key not in ranking} | {"include_revenue": True}
+    filters |= years(asked, is_rate=False) | compared
     return filters | _business(asked, filters)
 
 

@@ -340,6 +340,39 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
     ("half-megawatt turbines", {"technology": "Wind", "capacity_min_kw": 500, "capacity_max_kw": 500}),
     ("solar greater than or equal to 150", {"technology": "Photovoltaic", "capacity_min_kw": 150}),
     ("for a piece in Thursday's paper: hydro in Powys", {"technology": "Hydro", "location": "Powys"}),
+    ("wind farms expiring before 2031 on Orkney", {
+        "technology": "Wind", "location": "Orkney", "fit_expiry_year_max": 2030,
+    }),
+    ("AD plants in BT35", {"query_type": "unsupported"}),
+    ("solar Pembs Ceredigion Powys >300kw", {
+        "technology": "Photovoltaic", "locations": ["Pembrokeshire", "Ceredigion", "Powys"], "capacity_min_kw": 300,
+    }),
+    ("hydro, aberfeldy or killin", {"technology": "Hydro", "locations": ["Aberfeldy", "Killin"]}),
+    ("hydro with a tariff of under a yr left, Croydon", {
+        "technology": "Hydro", "location": "Croydon", "fit_remaining_max_years": 1,
+    }),
+    ("biogas more than two fifty kilowatts in East Anglia", {
+        "technology": "Anaerobic digestion", "location": "East Anglia", "capacity_min_kw": 250,
+    }),
+    ("fit rate for 8 8 1 2 6", {"query_type": "fit_rate", "fit_id": "88126"}),
+    ("we sell batteries: solar of 200 to 800 kW in Hampshire", {
+        "technology": "Photovoltaic", "location": "Hampshire", "capacity_min_kw": 200, "capacity_max_kw": 800,
+    }),
+    ("forecast aside, wind farms in Sutherland", {"technology": "Wind", "location": "Sutherland"}),
+    ("hydro in Torness near the nuclear station", {"technology": "Hydro", "location": "Torness"}),
+    ("battery storage in Bridgwater", {"query_type": "unsupported"}),
+    ("update me on the solar in Essex", {"technology": "Photovoltaic", "location": "Essex"}),
+    ("update the solar in Essex to 50 kW", {"query_type": "unsupported"}),
+    ("which 25 photovoltaic sites in England are the largest?", {
+        "technology": "Photovoltaic", "location": "England", "sort_by": "capacity_desc", "limit": 25,
+    }),
+    ("compare hydro and AD in Fife by revenue", {
+        "query_type": "comparison", "technologies": ["Hydro", "Anaerobic digestion"], "location": "Fife",
+        "include_revenue": True,
+    }),
+    ("turbines of around 330 kilowatts up in Sutherland", {
+        "technology": "Wind", "location": "Sutherland", "capacity_min_kw": 297, "capacity_max_kw": 363,
+    }),
     ("panels on barns in Leominster back in 2011", {
         "technology": "Photovoltaic", "location": "Leominster",
         "commissioned_year_min": 2011, "commissioned_year_max": 2011,

@@ -12,10 +12,14 @@ from fit_assets.language.rules.business import SUPPORT
 
 # Figures -------------------------------------------------------------------------------------------------------------
 
+_NOUN = (
+    r"(?:site|farm|park|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
+    r"windmill|boiler|engine|facility|target|prospect|candidate|earner)"
+)
 _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
-_OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp) )*"
+_OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp)(?:'s)? )*"
 _HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 _LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
 # "How big is the smallest digester" asks for a figure as well.
@@ -46,14 +50,15 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "total number",
             r"no\.? of",
             "num(?:bers)? of",
-            "number$",
+            "(?<!just the )(?<!only the )(?<!one )number$",
             "^number(?= (?:wind|solar|pv|hydro|ad|chp|biogas))",
             "are there more",
             "numbers(?= (?:by|per))",
+            rf"(?:has|have|had|got|with) (?:the )?(?:more|most|fewer|fewest) {_NOUN}s?",
             "tally",
             "headcount",
             "numbers?[ -]wise",
-            r"compar\w+ .*(?:by|on|the) numbers?",
+            r"compar\w+ (?:.*(?:by|on|the) |(?:[a-z]+ ){1,3})numbers?",
             "(?:the|in) numbers? (?:in|of|for) (?:each|both)",
         ),
     ),
@@ -64,6 +69,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?! (?:number|count|heat|(?:[a-z]+ )?(?:revenue|income|earnings)))",
             rf"how much (?:(?:[a-z]+ ){{0,2}}(?:capacity|{_POWER})|wind|solar|hydro)",
             rf"how many {_POWER}",
+            rf"totals?,? ?\(?{_POWER}",
             rf"(?<![0-9] )(?<![0-9]){_POWER} (?:installed |commissioned |added )?(?:by|per)",
             "add(?:s|ed)? up",
             r"compar\w+ .*(?:by|on) capacity",
@@ -88,7 +94,7 @@ _BY = (
     r"(?:top|first) (?:[0-9]+|[a-z]+))"
     r"(?: (?:of (?:the|our|my|these)|the|our|uk|english|british|different))*"
 )
-_BREAKDOWN = "(?:breakdown|break-down|split|mix|spread|profile|distribution|counts?|totals?)"
+_BREAKDOWN = "(?:breakdown|break-down|split|mix|spread|profile|distribution|counts?|totals?|(?:league )?tables?)"
 _RANKED = r"rank(?:ing)? (?:of )?(?:the )?"
 _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -107,7 +113,8 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
             "(council|county|authority) by \\1",
             f"(?:council|county|(?:local )?authority|district) {_BREAKDOWN}",
-            rf"{_RANKED}(?:counties|councils|authorities)|(?:counties|councils|authorities) (?:ranked|with the most)",
+            rf"{_RANKED}(?:counties|councils|authorities)",
+            "(?:counties|councils|authorities) (?:(?:in|of|across) [a-z§ ]+)?(?:ranked|with the most)",
             "(?:which|what) [a-z§]+ (?:counties|councils|authorities|districts)",
         ),
     ),
@@ -132,10 +139,10 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "commissioned_year",
         phrases(
-            f"(?:yearly|annual|year|vintage) (?:numbers?|{_BREAKDOWN})",
-            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?|vintages?)",
+            f"(?:yearly|annual|year|vintage) (?:[a-z]+ )?(?:[a-z]+ing )?(?:numbers?|{_BREAKDOWN})",
+            rf"{_BY} (?:(?:commission(?:ing|ed)|install(?:ation|ed)?) )?(?:years?(?! \d)|vintages?)",
             "(year|vintage) by \\1",
-            "(?:per|each|every|by)[ -](?:yr|year)",
+            r"(?:per|each|every|by)[ -](?:yr|year)(?! \d)",
             rf"{_RANKED}(?:commissioning |installation )?years|years ranked",
             rf"{_BY} year of commissioning",
         ),
@@ -185,6 +192,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             rf"next (?:(?:[0-9]+|{_SPELLED}) )?(?:[a-z]+ ){{0,2}}to (?:expire|end|run out|finish|come off)",
             "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
             r"closest to expir\w*",
+            "soonest first",
             "in order of (?:expiry|end date|years? left|time left)",
             rf"{_SORTED_BY} {_TIME_LEFT}",
             rf"rank .*by {_TIME_LEFT}",
@@ -259,23 +267,20 @@ _ONLY_ORDERED = phrases(
     "in order of",
 )
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
-_NOUN = (
-    r"(?:site|farm|park|installation|install|turbine|array|plant|scheme|project|system|digester|station|asset|generator|panel|unit|"
-    r"windmill|boiler|engine|facility|target|prospect|candidate|earner)"
-)
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bhydros\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(
     rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\bwindfarm\b"
 )
 # "Biggest hydro in Wales" is one scheme; "biggest wind in Wales" are several.
-_ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?hydro\b(?!,? ?(?:[a-z]+ ){{0,2}}{_NOUN}s)")
+_ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?(?:hydro|ad)\b(?!,? ?(?:[a-z]+ ){{0,2}}{_NOUN}s)")
 _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
-_ASKS_FOR_THE = re.compile(r"\b(?:the|(?:what|who|which)(?:'s|s| is))$")
+_ASKS_FOR_THE = re.compile(r"\b(?:the|single|(?:what|who|which)(?:'s|s| is))$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
 _TOP_BEFORE = re.compile(
     rf"\b(?:top|(?<!was the )(?<!were the )first|soonest|{_SUPERLATIVE}|"
-    r"limit(?:ed)?(?: to)?|only|best|give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
+    rf"{_SUPERLATIVE}[ -]earning|limit(?:ed)?(?: to)?|only|best|which|"
+    r"give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
 )
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(
@@ -305,7 +310,7 @@ _VERSUS = phrases(
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
     "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
     "(?:biggest|largest).*, .* or",
-    rf"than(?! (?:\d|half|{_SPELLED}))",
+    rf"than(?! (?:\d|half|most|{_SPELLED}))",
 )
 
 

@@ -13,7 +13,7 @@ _ABOUT_ONE_BEFORE = re.compile(
     r"(?<![a-z])(?:(?:details?|info(?:rmation)?|record|revenue|income|earnings|rate|tariff|data|capacity|size|location|"
     r"owner) (?:of|for|on|about|from)|(?:when|where|what|how (?:much|long|big|old|many years)|rate|tariff) "
     r"(?:does|do|is|was|did|will|has)|tell me about|about|look ?up|find|show(?: me)?|get|pull up|open|check|"
-    r"what's|what is)(?: the)?$"
+    r"what's|what is|^is)(?: the)?$"
 )
 _ABOUT_ONE_AFTER = re.compile(r"(?:'s|ends?|expires?|details|gets?|pays?)\b")
 _SUM_BEFORE = re.compile(r"(?:%|per ?cent|[0-9]) ?(?:of|times|plus|minus|divided by|[-+*/x])$")
@@ -33,12 +33,14 @@ _RATE = phrases(
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were|do|does|did)",
     r"how much (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
-    r"what (?:did|does|do) .* (?:get|earn|receive) as (?:a |its |their )?(?:fit|feed[- ]in tariff|tariff)",
+    r"what (?:did|does|do) .* (?:get|earn|receive) (?:as|on|from) (?:an? |the |its |their )?"
+    r"(?:fit|feed[- ]in tariff|tariff)",
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!on the )(?<!of )(?<!their )tariffs?"
-    r"(?! (?:(?:that|which|will|is|are|to) )?(?:left|must|lasts?|lasting|continu\w*|over(?! §)|good|remain\w*|end\w*|"
+    r"(?! (?:(?:that|which|will|is|are|to|nearly|almost) )*(?:left|done|must|lasts?|lasting|"
+    r"continu\w*|over(?! §)|good|remain\w*|end\w*|"
     r"already|expir\w*|period|term|life\w*|run\w*|stops?|"
     r"finish\w*|laps\w*|tails?|runways?|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"
 )
@@ -59,7 +61,8 @@ _REVENUE = phrases(
     r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
 )
 _REGIONAL = phrases(
-    "adjust(?:ed|ment) (?:for|by) region", r"regional(?:ly)?(?! (?:breakdown|split|comparison|counts?|totals?))"
+    "adjust(?:ed|ment) (?:for|by) region",
+    r"regional(?:ly)?(?! (?:breakdown|split|comparison|counts?|totals?|(?:league )?tables?))",
 )
 
 

@@ -27,6 +27,7 @@ _JOINED = re.compile(r"\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|vs|versus|&)\s+")
 _LISTED = re.compile(rf"{BLANK}(?P<names>(?:(?:, ?| and | or | & )(?:and |or )?[a-z]{{4,}})+)(?=,|[.?!]?$)")
 # Who asks, or what for.
 _ASIDE = re.compile(r"(?:for (?:an?|my|our|the)|i|i'm|im|we|we're|my|our|writing|research\w+|working)\b[^:]*: ")
+_BEGINS_A_SENTENCE = re.compile(r"[.?!] ([A-Z][a-z]+) [a-z]")
 _GENERIC = word_set("area region county district council village town city parish postcode")
 # "Tyndrum v Durham": one of the two may be known.
 COMPARING = phrases("compare", "comparison", "vs?", "versus", "difference between")
@@ -35,25 +36,26 @@ _SMALL_WORDS = word_set("of and upon on in the by le under next with super de la
 # What an installation stands on or belongs to: no place by itself ("panels on barns in Devon").
 _SURFACES = word_set(
     """
-    barns building buildings burn burns bus business church churches cottage cottages cowshed cowsheds estate
-    estates factories factory farmhouse farmland field fields filling fire flats garage garages glasshouse
-    glasshouses greenhouse greenhouses ground hill hills hilltop hilltops home homes hospital hospitals hotel hotels
-    house houses land landfill lochs mill mills moor moorland moors office offices outbuildings petrol police pub
-    pubs quarry railway reservoir reservoirs river rivers rooftop rooftops school schools shed sheds shop shops
-    stable stables stream streams supermarket supermarkets train warehouse warehouses weir weirs workshop workshops
+    airport airports barns battery building buildings burn burns bus business church churches cottage cottages cowshed
+    cowsheds dairy estate estates factories factory farmhouse farmland field fields filling fire flats garage garages
+    glasshouse glasshouses greenhouse greenhouses ground hill hills hilltop hilltops home homes hospital hospitals
+    hotel hotels house houses land landfill lochs mill mills moor moorland moors nuclear office offices outbuildings
+    petrol police pub pubs quarry railway reservoir reservoirs river rivers rooftop rooftops school schools shed sheds
+    shop shops stable stables stream streams supermarket supermarkets train warehouse warehouses weir weirs workshop
+    workshops
     """
 )
 # What may stand beside a technology without being a place: "wind turbines cheap".
 _NO_NAMES = word_set(
     """
-    agent among angle aunt bird boat boats boss boxes breed cell cells cheap chime chimes city claim clean clear
-    cloud club clue cons cost costs dairy dirty door edit email essay facts film fired fixed flag fleet fund funds
-    gets glass gonna good grand grant grants grass graze grid guess guide hang heads heater hiya house hubs ideas image
-    innit item jobs joke kids lamp lamps laugh lease level light lights loan logo loud lovely maker mark merge meter
-    model money music myth myths nice nobody noisy nothing offer opps outer oven owns phone photo pics poem poor
-    pros pump quiz rated repair reset rigs ring risk risks ruled rules rush safe share sheep sign socks song sons
-    speak speed spin stand study suit sunny tact talk theme tile tiles tips topic toys true trust turn ugly video
-    visit wanted waste watch wheel wise words works wrong
+    agent among angle aunt bird boat boats boss boxes breed cell cells cheap chime chimes city claim clean clear cloud
+    club clue cons cost costs dairy dirty door edit email essay facts film fired fixed flag fleet fund funds gets glass
+    gonna good grand grant grants grass graze grid guess guide hang heads heater hiya house hubs ideas image innit item
+    jobs joke kids lamp lamps laugh lease level light lights loan logo loud lovely maker mark merge meter model money
+    music myth myths nice nobody noisy nothing offer opps outer oven owns phone photo pics poem poor pros pump quiz
+    rated repair reset rigs ring risk risks ruled rules rush safe share sheep sign socks song sons speak speed spin
+    stand study suit sunny tact talk theme tile tiles tips topic toys true trust turn ugly video visit wanted waste
+    watch wheel wise words works wrong
     """
 )
 # Tiree is no slip of "three": numbers do not stand behind a technology.
@@ -64,6 +66,8 @@ _NAME_AFTER = re.compile(
     r"(?: (?:sites?|schemes?|farms?|parks?|installations?|projects?|plants?|turbines?|panels?|arrays?|systems?))?"
     r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!])"
 )
+# "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
+_LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)[.?!]*$")
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
@@ -123,8 +127,14 @@ def _listed(asked: Reading) -> list[str]:
 
 def _beside_technology(asked: Reading) -> list[str]:
     """A name typed without preposition or capitals beside the technology: "hydro pitlochry 2013"."""
-    words = re.findall(r"[a-z]{2,}", asked.text)
-    if asked.places or not asked.technologies or len(words) > _FEW_WORDS:
+    if asked.places or not asked.technologies:
+        return []
+    in_numbers = {word for number in asked.numbers for word in asked.written(number).split()}
+    words = [word for word in re.findall(r"[a-z]{2,}", asked.text) if word not in in_numbers]
+    last = _LAST_NAME.search(asked.text)
+    if last and len(words) <= 2 * _FEW_WORDS and all(map(_is_foreign, re.findall(r"[a-z]{4,}", last[1]))):
+        return _JOINED.split(last[1])
+    if len(words) > _FEW_WORDS:
         return []
     after = _NAME_AFTER.match(asked.text, asked.technologies[-1].end)
     before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: asked.technologies[0].start])
@@ -174,15 +184,20 @@ def _innermost(asked: Reading) -> list[Named]:
         between = asked.between(before, found) if before else "and"
         if before and between == "" and set(found.patterns) < set(before.patterns) and kept[-1:] == [before]:
             kept[-1] = found
-        elif not (before and between in (",", "in", "", ", in") and _lies_in(before, found)):
+        elif not (before and between in (",", "in", "", ", in", "- the") and _lies_in(before, found)):
             kept.append(found)
     return kept
+
+
+# None of them lies in another, whatever their postcodes.
+_COUNTIES = ("county", "council_area")
 
 
 def _lies_in(inner: Named, outer: Named) -> bool:
     """Whether one place is part of another, as far as postcodes tell: North and South Lanarkshire share theirs."""
     patterns, enclosing = set(inner.patterns), set(outer.patterns)
-    return patterns < enclosing or (patterns == enclosing and inner.is_town and not outer.is_town)
+    may_lie_in = inner.kind not in _COUNTIES or outer.kind not in _COUNTIES
+    return (patterns < enclosing and may_lie_in) or (patterns == enclosing and inner.kind == "town" != outer.kind)
 
 
 def _names(words: str) -> Iterator[str]:
@@ -194,7 +209,8 @@ def _names(words: str) -> Iterator[str]:
             surface = not name and word in _SURFACES and (not following or following in WORDS)
             if surface and (following != "of" or word.endswith("s")):  # but "Mill of Elrick"
                 return
-            begins = not name and word in _FIRST_WORDS and following and following not in WORDS
+            # "the old mill near Tiverton" is none.
+            begins = not name and word in _FIRST_WORDS and following and following not in WORDS | _SURFACES
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
             if (_is_plain(word.rstrip(".").removesuffix("'s")) or word in _SMALL_WORDS) and not begins and not inside:
                 break
@@ -240,6 +256,7 @@ def _capitalised(asked: Reading) -> list[str]:
         or asked.question.lstrip().startswith(f"{typed[0]}:" if typed else ":")
     )
     large = {word.lower() for word in typed[not first_counts :] if word[0].isupper() and not word.isupper()}
+    large -= {begun.lower() for begun in _BEGINS_A_SENTENCE.findall(asked.question)}
     names: list[str] = []
     previous = 0
     for match in re.finditer(r"(?<![a-z0-9])[a-z](?:[a-z-]|'(?!s\b))*(?![a-z0-9])", asked.text):

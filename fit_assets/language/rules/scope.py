@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fit_assets.language.reading import Reading
+from fit_assets.language.reading import BLANK, Reading
 from fit_assets.language.rules import phrases
 from fit_assets.language.rules.installation import fit_id
 from fit_assets.language.rules.places import unknown_places
@@ -23,7 +23,7 @@ _OTHER_TECHNOLOGIES = phrases(
     "biomass",
     "offshore",
     "natural gas",
-    r"gas (?:turbines?|plants?|boilers?|fired|engines?|power)",
+    r"gas (?:peak\w+ )?(?:turbines?|plants?|boilers?|fired|engines?|power)",
     "solar thermal",
     r"ev charg\w+",
     r"charg(?:ing|e) points?",
@@ -36,7 +36,7 @@ _OTHER_SCHEMES = phrases(
     "seg",
     "smart export",
     "cfds?",
-    "contracts? for differences?",
+    "contracts?[ -]for[ -]differences?",
     "rocs?",
     "renewables obligation",
     "rhi",
@@ -48,14 +48,15 @@ _OTHER_SCHEMES = phrases(
 )
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
-    r"(?:please |can you |could you |would you |i want (?:you )?to |go and |now |just )*"
-    r"(?:delete|remove|erase|drop|merge|strike|update(?! please ?[:,])|change|edit|modify|amend|set(?! .*against)|"
-    r"add(?! up)|insert|create|rename|overwrite|correct|cancel|register(?! (?:entr|details|record))|deregister|upload|"
-    r"transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
+    r"(?:please |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |go and |now |just )*"
+    r"(?:delete|remove|erase|drop(?! (?:me|us))|merge|strike|update(?! (?:please ?[:,]|me\b|us\b))|change|edit|modify|"
+    r"amend|set(?! (?:out|.*against))|make the .* say\b|book|recommend|"
+    r"add(?! up)|insert|create|rename|overwrite|correct|cancel(?! that\b)|register(?! (?:entr|details|record))|"
+    r"deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
     r"\b(?:delete|overwrite|drop table)\b"
 )
 _OTHER_TOPICS = phrases(
-    "(?<!never mind the )weather",
+    "weather(?!-)",
     "forecast",
     "(?:how|too|so|very|be|get|it) windy",
     "wind (?:speed|chill|direction|instruments?)",
@@ -80,7 +81,12 @@ _OTHER_TOPICS = phrases(
     "explain",
     "invented",
     "made of",
-    "who (?:invented|was|won)",
+    "who (?:invented|was(?! (?:commissioned|built|installed|accredited|registered))|won)",
+    "who do i (?:ring|call|phone|contact|ask|complain)",
+    "how far (?:is it )?(?:from|to|is)",
+    "potholes?",
+    "carbon",
+    "tax(?:es|able)?",
     r"how (?:do|does|did) .*(?:works?|made|built)",
     "how to (?:build|make|install|claim|apply)",
     "how do i(?! (?:find|see|get|list|show|look))",
@@ -119,7 +125,7 @@ _OTHER_TOPICS = phrases(
     "house prices?",
     "jobs? (?:at|in|on)",
     "(?:limerick|song|story|joke|funny)s?",
-    "repairs?",
+    "(?<!no )repairs?",
     "nois[ey]+",
     "droughts?",
     "solar system facts",
@@ -181,14 +187,43 @@ _DOMAIN = phrases(
 )
 
 
+# What is no part of the question: "next to the battery plant", "never mind the weather", "forecast aside".
+_SET_ASIDE = re.compile(
+    r"\b(?:never mind|forget|regardless of|near|beside|opposite|next to|within sight of|close to|behind)"
+    rf"(?: (?:the|an?|any|{BLANK}+)){{0,2}}$"
+)
+_LEFT_OUT = re.compile(r"\b(?:no|not|without)(?: (?:the|an?|any))?$")
+
+
 def named_outside(asked: Reading) -> list[str]:
     """What the question names that the scheme does not have: ``abroad``, ``other technology``, ``other scheme``."""
     found = {
         "abroad": asked.outside_great_britain,
-        "other technology": asked.has(_OTHER_TECHNOLOGIES),
-        "other scheme": asked.has(_OTHER_SCHEMES),
+        "other technology": _asks(asked, _OTHER_TECHNOLOGIES, _LEFT_OUT),
+        "other scheme": _asks(asked, _OTHER_SCHEMES, _LEFT_OUT),
     }
     return [name for name, named in found.items() if named]
+
+
+def _asks(asked: Reading, topics: re.Pattern[str], left_out: re.Pattern[str] = _SET_ASIDE) -> bool:
+    """Whether one of the topics is asked for, not only mentioned beside a question about installations.
+
+    "We sell batteries: solar in Hants", "forecast aside, wind in Fife" and "hydro near the nuclear station" mention it.
+    """
+    found = list(topics.finditer(asked.text))
+    if not found or not (asked.technologies or fit_id(asked)):
+        return bool(found)
+    colon = asked.text.find(": ")
+    has_search_behind = colon > 0 and any(
+        start > colon for start in (*(one.start for one in asked.technologies), *(one.start for one in asked.numbers))
+    )
+    return not all(
+        (has_search_behind and topic.end() <= colon)
+        or asked.text[topic.end() :].lstrip().startswith("aside")
+        or _SET_ASIDE.search(asked.text[: topic.start()].rstrip())
+        or left_out.search(asked.text[: topic.start()].rstrip())
+        for topic in found
+    )
 
 
 def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
@@ -197,7 +232,7 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     Without a word of the domain, a question is refused where it has words that nobody here knows: "Devon" is a
     search in Devon, "restaurants in Devon" is none.
     """
-    if named_outside(asked) or asked.has(_ORDER) or asked.has(_OTHER_TOPICS):
+    if named_outside(asked) or asked.has(_ORDER) or _asks(asked, _OTHER_TOPICS):
         return True
     is_search = asked.technologies and (asked.places or asked.codes or asked.numbers or unknown_places(asked))
     if asked.has(_IN_PASSING) and not is_search:

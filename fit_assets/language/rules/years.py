@@ -74,7 +74,8 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     (
         "min",
         re.compile(
-            r"\+|-?(?:onwards?|on(?! the\b)|plus)\b|(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
+            r"\+(?! ?\d)|-?(?:onwards?|on(?! the\b| §)|plus)\b|"
+            r"(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
         ),
     ),
     ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
