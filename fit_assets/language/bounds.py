@@ -19,7 +19,7 @@ _OVER = (
 )
 _UNDER = (
     r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
-    r"at or (?:under|below)|up ?to(?: and including)?|sub-?|south of|capped at|limited to|"
+    r"at or (?:under|below)|up ?to(?: and incl(?:uding|usive|\.)?)?|sub-?|south of|capped at|limited to|"
     r"(?:a )?max(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
@@ -50,6 +50,7 @@ _WRITTEN: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", re.compile(r"[<≤]|or (?:less|fewer|under)\b")),
 )
 _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
+    ("min", re.compile(r"n up\b")),
     (
         "min",
         re.compile(
@@ -63,6 +64,8 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the )?most)\b")),
     ("max", re.compile(r"-?(?:or|and)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )
+# "150kw min 500kw max"
+_MIN_AND_MAX = re.compile(r"min(?:imum)?,? (?:and |to |- )?[\d.,]+ ?[a-z]* max(?:imum)?\b")
 # What is counted may stand between: "8 years' tail minimum", "half a megawatt of PV and above".
 _COUNTED_AFTER = re.compile(
     r"(?:of )?(?:(?:fit|tariff|subsidy) )?(?:tails?|runway|fits?|tariffs?|subsidy|support|left|remaining|"
@@ -100,6 +103,8 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
     after = asked.after(quantity)
     counted = _COUNTED_AFTER.match(after)
     after = after[counted.end() :] if counted else after
+    if _MIN_AND_MAX.match(after):
+        return "min"
     following = len(asked.text) - len(after)
     for bound, pattern in _AFTER:
         words = pattern.match(after)

@@ -23,7 +23,16 @@ _ADJECTIVES = {"scottish": "scotland", "welsh": "wales", "cornish": "cornwall"}
 _OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|water|government))")
 
 # "above-10 kW", "up-to-50 kW", "under100kw": the words are the words.
-_STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\d)")
+_STUCK = re.compile(
+    r"\b(?:(?:over|under|above|below|up-?to|at-least|at-most)-?|"
+    r"(?:pre|post|since|by|before|after|from|until|till|in|top|around|about|abt|min|max))(?=\d)"
+)
+# "200to800kw", "turbinesnear oban", "w yorks,200kw", "wind /1mw"
+_UNSPACED = re.compile(
+    r"(?<=\d)(to)(?=\d)|\b((?:turbine|panel|farm|site|scheme|plant|digester)s)(?=(?:near|in|over|under|around|by|since)\b)|"
+    r"(?<=[a-z ])(,)(?=\d)|(?<= )(/)(?=\d)|(?<=\d)(/)(?=[a-z]{1,2}\d)"
+)
+_FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
 
 # Dictated: "how erm many".
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
@@ -179,7 +188,8 @@ def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
-    text = _AND.sub("and", _A_YEAR.sub("year", text))
+    text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
+    text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)
     return _STUCK.sub(lambda words: words[0].replace("-", " ").rstrip() + " ", text)
 
 

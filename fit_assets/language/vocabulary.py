@@ -78,7 +78,7 @@ WORDS: frozenset[str] = word_set(
     find finish finished finishes finishing first fit fits five folks for forty found four fourteen friday from full
     further gather gazette gb general generate generated generates generating generation generator generators get gimme
     give given going gone good got grab grateful great greater greatest group grouped groups guardian gw had half
-    handful happen happens has have having heat hello help her herald here hey hi high higher highest his hmm hope
+    handful happen happens has have having head heat hello help her herald here hey hi high higher highest his hmm hope
     hoping how how's hundred hydro hydroelectric i i'd i'm id ideal ideally identify if immediate immediately in
     include included includes including income indeed independent individual industrial inform information inside
     install installation installations installed installs instead interested into inventory is it it's its itself jan
@@ -93,7 +93,7 @@ WORDS: frozenset[str] = word_set(
     newspaper next nine nineteen ninety no non non-domestic noon not nov november now nowt num number numbers observer
     oct october of off oh ok okay old older oldest on once one ones online only onshore onward onwards open operating
     operation operational operators opportunities opportunity optimal or order ordered other our out outcode outcodes
-    outside over overall owned owner owt p pair panel panels paper papers parks particular past pay paying payment
+    outside over overall owned owner owt p pair panel panels paper papers parks particular past pay paying peace payment
     payments payout pays pence people per per-annum period person photovoltaic photovoltaics piece place places plant
     plants please pls plus point pool portfolio possible possibly post postal postcode postcodes potential power ppa
     ppas pre present presentation press price prime printers prior project projects prospect prospects provide provided
@@ -138,7 +138,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             since sites small smallest solar subsidy tariff tariffs technology total turbine
             turbines under urgent within years wind approx heat power water outcode hydropower
             hydros cogen rooftop upwards cogeneration entries schemes projects stations systems
-            smaller larger bigger anything everything somewhere versus
+            smaller larger bigger anything everything somewhere versus windfarm windfarms
             """
         )
     )
@@ -169,6 +169,7 @@ _COMMON_SLIPS = {
         "afer": "after",
         "goin": "going",
         "thru": "through",
+        "abt": "about",
         "lest": "least",
         "plnts": "plants",
         "mre": "more",

@@ -373,6 +373,27 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
     ("turbines of around 330 kilowatts up in Sutherland", {
         "technology": "Wind", "location": "Sutherland", "capacity_min_kw": 297, "capacity_max_kw": 363,
     }),
+    ("since2015 herefs biogas", {
+        "technology": "Anaerobic digestion", "location": "Herefordshire", "commissioned_year_min": 2015,
+    }),
+    ("hydro, highland, 200to800kw", {
+        "technology": "Hydro", "location": "Highland", "capacity_min_kw": 200, "capacity_max_kw": 800,
+    }),
+    ("turbinesnear oban over50kw", {"technology": "Wind", "location": "Oban", "capacity_min_kw": 50}),
+    ("biogas in Fife 150kw min 500kw max", {
+        "technology": "Anaerobic digestion", "location": "Fife", "capacity_min_kw": 150, "capacity_max_kw": 500,
+    }),
+    ("chp vs pv in Fife", {
+        "query_type": "comparison", "technologies": ["Micro CHP", "Photovoltaic"], "location": "Fife",
+    }),
+    ("I used to lecture in rotating machinery. Which turbines are there in Fife?", {
+        "technology": "Wind", "location": "Fife",
+    }),
+    ("A gentleman from the Rotary is asking for CHP in Harrogate", {"technology": "Micro CHP", "location": "Harrogate"}),
+    ("Solar in Totnes compared to solar in Exeter", {
+        "query_type": "comparison", "technology": "Photovoltaic", "locations": ["Totnes", "Exeter"],
+    }),
+    ("It's cheeky, but could you change the capacity of FIT 5520 to 80 kW?", {"query_type": "unsupported"}),
     ("panels on barns in Leominster back in 2011", {
         "technology": "Photovoltaic", "location": "Leominster",
         "commissioned_year_min": 2011, "commissioned_year_max": 2011,

@@ -35,7 +35,8 @@ _SAYS_OTHERWISE = re.compile(
 )
 _COMPARES = re.compile(
     rf"{BEGINS}(?:over|above|under|below|(?<!top )up to|at (?:the )?(?:least|most)|(?:not|nothing) (?:over|under)|"
-    r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|exceeding|[<>]=?|[≥≤])$"
+    r"(?:more|greater|bigger|larger|less|smaller) than(?: or equal to)?|exceeding|"
+    r"min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>]=?|[≥≤])$"
 )
 _COMPARES_SIZES = re.compile(r"(?:(?:bigger|larger|smaller) than|[<>]=?)$")
 _BETWEEN = re.compile(r"\b(?:between|sized?|capacity)(?: from| of)?(?: [\d.,]+ ?(?:and|to|until|till|-))?$")

@@ -31,7 +31,8 @@ _HIGHEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:largest|biggest|highest)")
 _LOWEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:smallest|lowest|tiniest)")
 # "Smallest turbine in Fenland, as a kW figure"
 _AS_FIGURE = phrases(
-    rf"(?:as|in|just|only) (?:an? |the )?(?:single )?(?:{_POWER}|capacity|size) (?:figure|number|value)"
+    rf"(?:as|in|just|only) (?:an? |the )?(?:single )?(?:{_POWER}|capacity|size) (?:figure|number|value)",
+    rf"(?:{_POWER}|capacity|size) (?:[a-z]+ )?figure",
 )
 _FIGURE_OF_RANK = {"capacity_desc": "max_capacity", "capacity_asc": "min_capacity"}
 # "Which county has the largest capacity" asks for the sum of each.
@@ -269,7 +270,7 @@ _ONLY_ORDERED = phrases(
 _FROM_TO = re.compile(rf"\b({_SUPERLATIVE}) to {_SUPERLATIVE}\b")
 _PLURAL = re.compile(rf"\b{_NOUN}s\b|\bhydros\b|\bfacilities\b|\bones\b|\bopportunities\b|\bwindfarms\b")
 _SINGULAR = re.compile(
-    rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\bwindfarm\b"
+    rf"\b{_NOUN}\b(?! (?:renewables? |fit |feed-in tariff )?{_NOUN}s?\b)|\bone\b|\bopportunity\b|\b(?:wind|solar)farm\b"
 )
 # "Biggest hydro in Wales" is one scheme; "biggest wind in Wales" are several.
 _ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?(?:hydro|ad)\b(?!,? ?(?:[a-z]+ ){{0,2}}{_NOUN}s)")
@@ -300,7 +301,7 @@ _COMPARE = phrases(
     "how (?:do|does) .*(?:differ|measure up|line up)",
 )
 _VERSUS = phrases(
-    r"(?<!p\.)(?<!p )(?:vs?|vrs)\.?",
+    r"(?<!\bp\.)(?<!\bp )(?:vs?|vrs)\.?",
     "versus",
     "against",
     "diff(?:erence)?s? between",

@@ -53,7 +53,7 @@ _TIME_OF_TARIFF = phrases(
     r"tariffs? (?:[a-z'-]+ ){0,4}(?:window|optimal|soon|(?<!put )(?<!set )up(?! to))",
 )
 _REVENUE = phrases(
-    "(?<!not the )(?<!not )revenues?",
+    "(?<!not the )(?<!not )rev(?:enue)?s?",
     "incomes?",
     r"earn(?:s|ed|ing|ings)?",
     "payouts?",

@@ -23,11 +23,19 @@ _PREPOSITION = re.compile(
 )
 # "over Strathpeffer way", and an isle wherever it is named.
 _SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
-_JOINED = re.compile(r"\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|vs|versus|&)\s+")
+_JOINED = re.compile(r"\s*[,/]\s*(?:and\s+|or\s+)?|\s+(?:and|or|vs|versus|&)\s+")
+# What stands between the names of a list: "in Kent and in Snoring", "Kent against Snoring".
+_LINK = (
+    r"(?:'s)?(?: (?:ones?|sites?|farms?))?"
+    r"(?: ?[,/&+] ?(?:and |or )?| (?:and|or|vs?|versus|against|with|to|than|from|not|compared (?:to|with)) )"
+    r"(?:(?:in|near|around|at|by|on|for|of|those|that|the|what's|what is|solar|pv|panels|wind|turbines|hydro|ad|chp) )*"
+)
 _LISTED = re.compile(rf"{BLANK}(?P<names>(?:(?:, ?| and | or | & )(?:and |or )?[a-z]{{4,}})+)(?=,|[.?!]?$)")
 # Who asks, or what for.
 _ASIDE = re.compile(r"(?:for (?:an?|my|our|the)|i|i'm|im|we|we're|my|our|writing|research\w+|working)\b[^:]*: ")
-_BEGINS_A_SENTENCE = re.compile(r"[.?!] ([A-Z][a-z]+) [a-z]")
+_BEGINS_A_SENTENCE = re.compile(r"[.?!] ([A-Z][a-z']*) [a-z]")
+_SENTENCE = re.compile(r"[^.?!]+(?:\.(?! |$)[^.?!]+)*[.?!]*")
+_OF_INSTALLATIONS = phrases("installations?", "sites?", "schemes?", "capacity", "tariffs?", "fits?", "generators?")
 _GENERIC = word_set("area region county district council village town city parish postcode")
 # "Tyndrum v Durham": one of the two may be known.
 COMPARING = phrases("compare", "comparison", "vs?", "versus", "difference between")
@@ -64,10 +72,12 @@ _MISTYPED = WORDS - word_set("one two three four five six seven eight nine ten")
 _FEW_WORDS = 6
 _NAME_AFTER = re.compile(
     r"(?: (?:sites?|schemes?|farms?|parks?|installations?|projects?|plants?|turbines?|panels?|arrays?|systems?))?"
-    r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!])"
+    r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!/])"
 )
 # "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
 _LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)[.?!]*$")
+_OTHER_NAME = re.compile(r"(?: ?/ ?| or | and | & |, ?)([a-z]{4,})(?![^ ,.?!])")
+_CONTRACTED = re.compile(r"'(?:ve|d|ll|re|m)$")
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
@@ -76,11 +86,32 @@ _FIRST_WORDS = word_set("great little upper lower new old high long much north s
 def place(asked: Reading) -> Filters:
     """``location`` with ``postcode_patterns``, ``locations``, or the patterns alone."""
     known = _innermost(asked)
-    names = list(dict.fromkeys([*(found.name for found in known), *unknown_places(asked)]))
+    unknown = unknown_places(asked)
+    names = list(dict.fromkeys([*(found.name for found in known), *(_joined(asked, unknown) if known else unknown)]))
     if len(names) > 1:
         return {"locations": names}
     patterns = asked.patterns or (list(known[0].patterns) if known else [])
     return ({"location": names[0]} if names else {}) | ({"postcode_patterns": patterns} if patterns else {})
+
+
+def _joined(asked: Reading, names: list[str]) -> list[str]:
+    """Those of the names that a list or comparison joins to a place that is known.
+
+    Else the question asks about the known one, and the name is of something else: "I'm in the car; wind in Fife?".
+    """
+    text = asked.text
+    kept: list[str] = []
+    while True:
+        for name in names:
+            beside = re.search(
+                rf"{BLANK}{_LINK}{re.escape(name.lower())}\b|\b{re.escape(name.lower())}{_LINK}{BLANK}", text
+            )
+            if name not in kept and beside:
+                text = text.replace(name.lower(), BLANK * len(name))
+                kept.append(name)
+                break
+        else:
+            return [name for name in names if name in kept]
 
 
 def unknown_places(asked: Reading) -> list[str]:
@@ -89,13 +120,15 @@ def unknown_places(asked: Reading) -> list[str]:
     if asked.outside_great_britain:
         return []
     found: list[str] = []
-    position = 0
     aside = _end_of_aside(asked)
+    position = 0
+    background = _background(asked)
     for said in _SAID.finditer(asked.text):
         found += list(_names(said["way"] or said["isle"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
-        found += names if match.start() >= aside else []
+        is_aside = match.start() < aside or any(begin <= match.start() < end for begin, end in background)
+        found += [] if is_aside else names
         # Where no name follows, the next preposition may lead to one: "on barns in Crediton".
         position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
@@ -104,6 +137,20 @@ def unknown_places(asked: Reading) -> list[str]:
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
         found = _capitalised(asked) or _beside_technology(asked)
     return list(dict.fromkeys(map(title_case, found)))
+
+
+def _background(asked: Reading) -> list[tuple[int, int]]:
+    """The sentences that say nothing of installations, beside one that does: "I used to lecture in machinery."."""
+    sentences = [match.span() for match in _SENTENCE.finditer(asked.text)]
+    telling = [
+        (begin, end)
+        for begin, end in sentences
+        if BLANK in asked.text[begin:end]
+        or any(begin <= named.start < end for named in asked.technologies)
+        or any(begin <= named.start < end for named in asked.numbers)
+        or _OF_INSTALLATIONS.search(asked.text, begin, end)
+    ]
+    return [sentence for sentence in sentences if sentence not in telling] if telling else []
 
 
 def _end_of_aside(asked: Reading) -> int:
@@ -137,11 +184,13 @@ def _beside_technology(asked: Reading) -> list[str]:
     if len(words) > _FEW_WORDS:
         return []
     after = _NAME_AFTER.match(asked.text, asked.technologies[-1].end)
-    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:-]*$", asked.text[: asked.technologies[0].start])
+    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:/-]*$", asked.text[: asked.technologies[0].start])
     for beside in (after, before):
         name = list(itertools.takewhile(_is_foreign, beside[1].split())) if beside else []
         if beside and name and (beside is after or len(name) == len(beside[1].split())):
-            return [" ".join(name)]
+            other = _OTHER_NAME.match(asked.text, beside.end())
+            others = [other[1]] if other and _is_foreign(other[1]) else []
+            return [" ".join(name), *others]
     return []
 
 
@@ -212,6 +261,8 @@ def _names(words: str) -> Iterator[str]:
             # "the old mill near Tiverton" is none.
             begins = not name and word in _FIRST_WORDS and following and following not in WORDS | _SURFACES
             inside = name and word in _SMALL_WORDS and following and following not in WORDS
+            if _CONTRACTED.search(word):
+                break
             if (_is_plain(word.rstrip(".").removesuffix("'s")) or word in _SMALL_WORDS) and not begins and not inside:
                 break
             name.append(word.strip("."))

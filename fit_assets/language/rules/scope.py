@@ -13,7 +13,7 @@ from fit_assets.language.vocabulary import WORDS
 _OTHER_TECHNOLOGIES = phrases(
     r"heat[ -]?pumps?",
     "nuclear",
-    r"batter(?:y|ies)",
+    r"batter(?:ys?|ies)",
     "geothermal",
     "tidal",
     "wave (?:power|energy)",
@@ -48,12 +48,14 @@ _OTHER_SCHEMES = phrases(
 )
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
-    r"(?:please |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |go and |now |just )*"
+    r"(?:please |kindly |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |go and |now |just )*"
     r"(?:delete|remove|erase|drop(?! (?:me|us))|merge|strike|update(?! (?:please ?[:,]|me\b|us\b))|change|edit|modify|"
-    r"amend|set(?! (?:out|.*against))|make the .* say\b|book|recommend|"
+    r"amend|set(?! (?:out|up a comp|.*against))|make the .* say\b|book|recommend|"
     r"add(?! up)|insert|create|rename|overwrite|correct|cancel(?! that\b)|register(?! (?:entr|details|record))|"
     r"deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
-    r"\b(?:delete|overwrite|drop table)\b"
+    r"\b(?:delete|overwrite|drop table)\b|"
+    r"\b(?:could|can|would|will) you (?:please |kindly )?(?:change|remove|amend|erase|rename|deregister)\b|"
+    r"\bput (?:fit )?\d+ (?:on|down|in)\b"
 )
 _OTHER_TOPICS = phrases(
     "weather(?!-)",
@@ -95,7 +97,8 @@ _OTHER_TOPICS = phrases(
     "history of",
     "quotes? for",
     r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
-    "do you think",
+    "(?<!, )do you think",
+    "suggest an?",
     "(?:kill|harm|hurt|scare)s?",
     r"planning app\w+",
     "people live",
@@ -106,7 +109,6 @@ _OTHER_TOPICS = phrases(
     "planning permission",
     "mortgage",
     "loan",
-    "grants?",
     "vat",
     "eclipse",
     "planets?",
@@ -139,9 +141,10 @@ _OTHER_TOPICS = phrases(
 # Topics that also stand beside a real question: "for the Cambrian News: hydro near Machynlleth".
 _IN_PASSING = phrases(
     "news",
+    "grants?",
     "suppliers?",
     "(?:petrol|filling|train|railway|bus|police|fire|tube) stations?",
-    "who (?:is|are)(?! (?:running|operating|generating|using|our|the (?:top|biggest|largest|smallest)))",
+    "(?<!, )who (?:is|are)(?! (?:running|operating|generating|using|our|the (?:top|biggest|largest|smallest)))",
 )
 _DOMAIN = phrases(
     "sites?",

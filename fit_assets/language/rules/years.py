@@ -50,7 +50,8 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
     (
         "max",
         0,
-        r"by|until|till?|up ?to(?: and including)?|through|not? (?:later|newer|more recent) than|not after|"
+        r"by|until|till?|up ?to(?: and incl(?:uding|usive|\.)?)?|through|"
+        r"not? (?:later|newer|more recent) than|not after|"
         r"(?:on|in) or before|(?:nothing|none|never) (?:later|newer|more recent) than|<=|≤",
     ),
     ("max", 0, r"before the end of"),
