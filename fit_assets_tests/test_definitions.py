@@ -140,7 +140,6 @@ def test_retraining_starts_at_the_corrections_and_ends_at_the_version() -> None:
         "merged_model",
         "gguf_model",
         "gguf_metrics",
-        "natural_metrics",
         "ab_report",
         "promotion_report",
         "model_version",

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from fit_assets import artifacts
 from fit_assets.defs import layout
 from fit_assets.defs.common import (
+    ArtifactConfig,
     check_result,
     make_or_reuse,
     materialized,
@@ -46,6 +48,11 @@ def question_inputs() -> dict[str, str]:
     }
 
 
+def sample_inputs(questions: int) -> dict[str, int]:
+    """What a report on a part of the test split hangs on beside the split."""
+    return {"asked": questions} if questions else {}
+
+
 def measure(
     context: dg.AssetExecutionContext,
     path: Path,
@@ -80,11 +87,22 @@ def measure(
     return record, Report.load(path), reused
 
 
-def split_questions() -> list["Question"]:
-    """The questions of the test split."""
+class PlainConfig(ArtifactConfig):
+    """How much is asked of plain decoding, which takes a second a question."""
+
+    plain_questions: int = Field(
+        default=0,
+        description="How many questions of the test split plain decoding is asked, evenly spread over it; 0: all.",
+    )
+
+
+def split_questions(at_most: int = 0) -> list["Question"]:
+    """The questions of the test split, or so many of them, evenly spread (0: all)."""
     from fit_assets.evaluation.evaluate import load_questions
 
-    return load_questions(layout.dataset("test"))
+    questions = load_questions(layout.dataset("test"))
+    count = min(at_most or len(questions), len(questions))
+    return [questions[index * len(questions) // count] for index in range(count)]
 
 
 def load_report(name: str, asset: str | None = None) -> "Report":
@@ -151,10 +169,17 @@ def evaluation(
     *,
     force: bool,
     critical: Callable[[Any], "Parser"] | None = None,
+    questions: int = 0,
 ) -> dg.MaterializeResult[None]:
-    """Measure a parser on the test split and tell about it."""
+    """Measure a parser on the test split, or on so many ``questions`` of it, and tell about it."""
     record, report, reused = measure(
-        context, path, dict(inputs) | question_inputs(), make_parser, split_questions, force=force, critical=critical
+        context,
+        path,
+        dict(inputs) | question_inputs() | sample_inputs(questions),
+        make_parser,
+        lambda: split_questions(questions),
+        force=force,
+        critical=critical,
     )
     run = log_report(tracking, name, path, record.digest, report)
     return materialized(path, record.digest, reused, **report_metadata(report), **run)

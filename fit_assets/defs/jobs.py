@@ -15,12 +15,21 @@ build_all = dg.define_asset_job(
     tags={KIND: "training"},
 )
 
-# From the corrections down to what is served. regex_metrics is not downstream of feedback, and ab_report reads it from
+# From the corrections down to what is served. natural_metrics takes as long as all the rest, and promotion_report asks
+# the natural test half itself. regex_metrics is not downstream of feedback, and ab_report reads it from
 # the last full run: the questions and the regex parser are the same.
-RETRAINING: dict[str, Any] = {"ops": {"lora_adapter": {"config": {"retrain": True}}}}
+# Plain decoding is asked a part of the test split: it shows whether packaging has damaged something.
+PLAIN_QUESTIONS = 150
+RETRAINING: dict[str, Any] = {
+    "ops": {
+        "lora_adapter": {"config": {"retrain": True}},
+        "eval_metrics": {"config": {"plain_questions": PLAIN_QUESTIONS}},
+        "gguf_metrics": {"config": {"plain_questions": PLAIN_QUESTIONS}},
+    }
+}
 retrain_job = dg.define_asset_job(
     "retrain_job",
-    selection=dg.AssetSelection.assets("feedback_examples").downstream(),
+    selection=dg.AssetSelection.assets("feedback_examples").downstream() - dg.AssetSelection.assets("natural_metrics"),
     config=RETRAINING,
     description="Retrain on from the adapter in production with the corrected questions and a replay sample, measure, "
     "package, register in staging if every gate passes, and promote if the candidate beats production. A full training "

@@ -18,7 +18,7 @@ from fit_assets.defs.common import (
     table_of,
     upstream,
 )
-from fit_assets.defs.evaluations import EVALUATION_CODE, evaluation, report_checks
+from fit_assets.defs.evaluations import EVALUATION_CODE, PlainConfig, evaluation, report_checks
 from fit_assets.defs.resources import Tracking
 from fit_assets.training.presets import get_preset
 
@@ -242,7 +242,7 @@ def validation_loss_falls() -> dg.AssetCheckResult:
     pool="train",
 )
 def eval_metrics(
-    context: dg.AssetExecutionContext, config: ArtifactConfig, tracking: Tracking
+    context: dg.AssetExecutionContext, config: PlainConfig, tracking: Tracking
 ) -> dg.MaterializeResult[None]:
     """The adapter on its base model, unpackaged, on the test split: every metric of the contract.
 
@@ -267,6 +267,7 @@ def eval_metrics(
         tracking,
         force=config.force,
         critical=AdapterParser.constrained,
+        questions=config.plain_questions,
     )
 
 

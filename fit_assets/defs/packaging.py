@@ -1,7 +1,5 @@
 """Group ``packaging``: merge, GGUF, and the packaged model measured again."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 from pydantic import Field
 
@@ -20,12 +18,14 @@ from fit_assets.defs.common import (
 from fit_assets.defs.evaluations import (
     EVALUATION_CODE,
     GATES,
+    PlainConfig,
     load_report,
     log_report,
     measure,
     question_inputs,
     report_checks,
     report_metadata,
+    sample_inputs,
     split_questions,
 )
 from fit_assets.defs.resources import Tracking
@@ -106,7 +106,7 @@ def gguf_model(context: dg.AssetExecutionContext, config: GgufConfig) -> dg.Mate
     pool="train",
 )
 def gguf_metrics(
-    context: dg.AssetExecutionContext, config: ArtifactConfig, tracking: Tracking
+    context: dg.AssetExecutionContext, config: PlainConfig, tracking: Tracking
 ) -> dg.MaterializeResult[None]:
     """The packaged model measured again on the same questions.
 
@@ -116,7 +116,7 @@ def gguf_metrics(
     from fit_assets.evaluation.compare import accuracy_loss
     from fit_assets.parsing.registry import gguf_parser, gguf_parsers_at_once
 
-    inputs: Mapping[str, str] = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
+    inputs = {"gguf": upstream(layout.gguf(), "gguf_model").digest} | question_inputs()
     adapter = load_report("eval_metrics")
     served_path, raw_path = layout.report("gguf_metrics"), layout.report("gguf_metrics_raw")
     served, served_report, reused = measure(
@@ -125,9 +125,9 @@ def gguf_metrics(
     raw, raw_report, raw_reused = measure(
         context,
         raw_path,
-        inputs,
+        {**inputs, **sample_inputs(config.plain_questions)},
         lambda: gguf_parsers_at_once(layout.gguf(), constrained=False),
-        split_questions,
+        lambda: split_questions(config.plain_questions),
         force=config.force,
     )
     run = log_report(tracking, "gguf_metrics", served_path, served.digest, served_report)

@@ -135,13 +135,16 @@ def compare_parsers(
 def accuracy_loss(reference: Report, challenger: Report) -> float:
     """How much parsing accuracy the challenger loses against the reference (absolute; negative for a gain).
 
+    Over the questions that both were asked: plain decoding may have been asked a part of them.
+
     Raises:
-        ValueError: one of them measured nothing.
+        ValueError: they have no question in common.
     """
-    before, after = reference.value("parsing_accuracy"), challenger.value("parsing_accuracy")
-    if before is None or after is None:
-        raise ValueError("no parsing accuracy was measured; evaluate both on at least one question")
-    return before - after
+    before = {one.question: one.correct for one in reference.predictions}
+    after = {one.question: one.correct for one in challenger.predictions if one.question in before}
+    if not after:
+        raise ValueError("they have no question in common; evaluate both on the same split")
+    return sum(before[question] - correct for question, correct in after.items()) / len(after)
 
 
 def _same_result(a: QueryFilters | None, b: QueryFilters | None, comparer: AnswerComparer) -> bool:

@@ -95,5 +95,10 @@ def test_parsers_are_asked_the_same_questions() -> None:
 
 def test_loss_is_what_the_reference_had_more() -> None:
     assert accuracy_loss(report("a", [True, True]), report("b", [True, False])) == 0.5
-    with pytest.raises(ValueError, match="no parsing accuracy"):
+    with pytest.raises(ValueError, match="no question in common"):
         accuracy_loss(report("a", []), report("b", [True]))
+
+
+def test_loss_is_that_on_the_questions_that_both_were_asked() -> None:
+    assert accuracy_loss(report("a", [True]), report("b", [True, False])) == 0
+    assert accuracy_loss(report("a", [True, True]), report("b", [False])) == 1

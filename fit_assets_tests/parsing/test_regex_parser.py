@@ -389,7 +389,9 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
     ("I used to lecture in rotating machinery. Which turbines are there in Fife?", {
         "technology": "Wind", "location": "Fife",
     }),
-    ("A gentleman from the Rotary is asking for CHP in Harrogate", {"technology": "Micro CHP", "location": "Harrogate"}),
+    ("A gentleman from the Rotary is asking for CHP in Harrogate", {
+        "technology": "Micro CHP", "location": "Harrogate",
+    }),
     ("Solar in Totnes compared to solar in Exeter", {
         "query_type": "comparison", "technology": "Photovoltaic", "locations": ["Totnes", "Exeter"],
     }),
