@@ -70,7 +70,7 @@ class GeneratorConfig:
     size: int = DEFAULT_SIZE
     out_of_scope: int | None = None
     noise: NoiseConfig = field(default_factory=NoiseConfig)
-    natural: float = 0.6
+    natural: float = 0.8
     max_variants: int = 4
 
 

@@ -71,7 +71,7 @@ class ExamplesConfig(ArtifactConfig):
     )
     out_of_scope: int | None = Field(default=None, description="Out-of-scope examples on top; empty: 400 for 4,500.")
     noise: float = Field(default=1.0, description="Factor on all typing noise: 0 for none, 1 as people type.")
-    natural: float = Field(default=0.6, description="Share made of natural questions and their variants, 0 to 1.")
+    natural: float = Field(default=0.8, description="Share made of natural questions and their variants, 0 to 1.")
 
 
 @dg.asset(
