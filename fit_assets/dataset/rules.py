@@ -32,12 +32,14 @@ _UNDER_TWENTY = (
 _FROM_TWENTY = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_UNDER_TWENTY)}
 _NUMBER_WORDS |= {word: 10 * tens for tens, word in enumerate(_FROM_TWENTY, start=2)}
+_ONES = "|".join(_UNDER_TWENTY[1:10])
+_TENS = "|".join(_FROM_TWENTY)
 _SCALES = {"hundred": 100, "thousand": 1000}
 _WORD_NUMBER = re.compile(
     rf"\b(?:{'|'.join((*_NUMBER_WORDS, *_SCALES))})(?:[ -]+(?:and +)?(?:{'|'.join((*_NUMBER_WORDS, *_SCALES))}))*\b"
 )
-_KW = r"(?:k\.? ?w\.?(?:p|e|s)?|kay w|kilo[ -]?watts?)(?![a-z])"
-_MW = r"(?:m\.? ?w\.?(?:p|e|s)?|mega[ -]?watts?|megs?)(?![a-z])"
+_KW = r"(?:k\.? ?w\.?(?:p|e|s)?|kay w|kilo[ -]?wat+s?)(?![a-z])"
+_MW = r"(?:m\.? ?w\.?(?:p|e|s)?|mega[ -]?wat+s?|megs?)(?![a-z])"
 _QUANTITY = re.compile(rf"(?<![a-z0-9.])(\d+(?:\.\d+)?|\.\d+)[ -]?(?:({_KW})|({_MW}))?|(?<![a-z])(?:({_KW})|({_MW}))")
 _ABOUT = ("around", "about", "roughly", "approximately", "approx", "circa", "thereabouts", "ballpark", "give", "near")
 _SIZES: Mapping[str, tuple[float, ...]] = {
@@ -192,7 +194,10 @@ def _in_digits(text: str) -> str:
     text = re.sub(r"\b(\d+) point (\d+)", r"\1.\2", text)
     text = re.sub(r"\bthree[ -]quarters of an? ", "0.75 ", text)
     text = re.sub(r"\b(?:a )?quarter (?:of )?(?:an? )?", "0.25 ", text)
-    text = re.sub(rf"\b(?:a )?half (?:of )?(?:an? )?(?={_MW})", "0.5 ", text)
+    text = re.sub(rf"\b(?:a )?half[ -](?:of )?(?:an?[ -])?(?={_MW})", "0.5 ", text)
+    # Spoken: "two fifty kilowatts", "two twenty five kw"; and in Scots.
+    text = text.replace("hunner", "hundred")
+    text = re.sub(rf"\b({_ONES}) (?=(?:{_TENS})\b(?:[ -](?:{_ONES}))?[ -]?(?:{_KW}|{_MW}))", r"\1 hundred ", text)
     text = re.sub(rf"\ban? (?={_MW})", "1 ", text)
     return _WORD_NUMBER.sub(lambda match: " ; ".join(_readings(match[0])), text)
 

@@ -68,6 +68,8 @@ def test_yorkshire_is_exact():
         ("one and a half megawatts", {1500}),
         ("a megawatt and a half", {1500}),
         ("two megs", {2000}),
+        ("bigger then 4 megawats", {4000}),
+        ("a half-megawatt turbine", {500}),
         ("two point five megawatts", {2500}),
         ("a megawatt", {1000}),
         ("500 k w", {500}),
