@@ -89,7 +89,7 @@ class Daemon:
         killed = 0
         for process in [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]:
             try:
-                if with_runs or not _is_run(process):
+                if with_runs or _is_server(process):
                     process.kill()
                     killed += 1
             except psutil.NoSuchProcess:
@@ -115,7 +115,7 @@ class Asker(threading.Thread):
     def run(self) -> None:
         rng = random.Random(5)
         with httpx.Client(base_url=self._url, timeout=60) as http:
-            while not self.stop.wait(2.0):
+            while not self.stop.wait(5.0):
                 try:
                     reply = http.post("/ask", json={"question": rng.choice(self._questions), "limit": 1})
                     self.seen["answered" if reply.status_code == 200 else f"status {reply.status_code}"] += 1
@@ -178,7 +178,7 @@ def prepare(var: Path) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--natural", type=int, default=100, help="natural questions asked before and after")
+    options.add_argument("--natural", type=int, default=60, help="natural questions asked before and after")
     given = options.parse_args()
     var = settings.var_dir() / "rehearsal"
     prepare(var)
@@ -405,8 +405,9 @@ def _served_version(url: str) -> int | None:
     return found[0]["version"] if found else None
 
 
-def _is_run(process: psutil.Process) -> bool:
-    return "execute_run" in " ".join(process.cmdline())
+def _is_server(process: psutil.Process) -> bool:
+    """The daemon, or the code server that it started; a run is a process that the code server spawned."""
+    return any(name in " ".join(process.cmdline()) for name in ("dagster-daemon", "grpc", "code-server"))
 
 
 def _until(holds: Callable[[], bool], minutes: float, otherwise: str) -> None:
