@@ -98,7 +98,7 @@ def graph(
         patch.setattr(generator, "DEFAULT_SIZE", 450)
         few = evaluations.split_questions
         for module in (evaluations, packaging, promotion):
-            patch.setattr(module, "split_questions", lambda: few()[:QUESTIONS])
+            patch.setattr(module, "split_questions", lambda at_most=0: few()[:QUESTIONS])
         all_of = natural.natural_questions
         patch.setattr(natural, "natural_questions", lambda half: all_of(half)[:QUESTIONS])
         graph = Graph(instance)

@@ -44,6 +44,9 @@ DEFAULT_SIZE = sum(CATEGORIES.values())
 # As many as people ask of them, and what the model finds hardest.
 _OUT_OF_SCOPE_SHARE = 400 / DEFAULT_SIZE
 _ATTEMPTS = 200
+# So many of a category are made of phrases at least, or this share of a small one.
+_FEWEST_OF_PHRASES = 25
+_SHARE_OF_PHRASES = 0.4
 _ATTEMPTS_AT_A_VARIANT = 8
 # Natural questions have slips of their own.
 _NOISE_ON_NATURAL = 0.4
@@ -62,8 +65,8 @@ class GeneratorError(ValueError):
 class GeneratorConfig:
     """What to generate: ``size`` in-scope examples, out-of-scope ones on top (default 400 for each 4,500).
 
-    ``natural`` is the share of each category, 0 to 1, that is made of natural questions; of each at most
-    ``max_variants`` examples, itself among them.
+    ``natural`` is the share of each category, 0 to 1, that is made of natural questions (at most 60 % of one of less
+    than 60 examples); of each question at most ``max_variants`` examples, itself among them.
     """
 
     seed: int = 17
@@ -142,7 +145,10 @@ def generate(config: GeneratorConfig | None = None, measured: Iterable[str] = ()
     named: Counter[str] = Counter()
     examples: list[Example] = []
     for category, count in (quotas(config.size) | {OUT_OF_SCOPE: many}).items():
-        natural = _natural(config, world, category, round(config.natural * count), seen, named)
+        # A small set of a few natural questions with other values is too much alike to be split.
+        of_phrases = min(_FEWEST_OF_PHRASES, round(_SHARE_OF_PHRASES * count)) if config.natural < 1 else 0
+        wanted = min(round(config.natural * count), count - of_phrases)
+        natural = _natural(config, world, category, wanted, seen, named)
         examples += natural
         examples += [_example(config, world, category, index, seen, named) for index in range(count - len(natural))]
     return examples
