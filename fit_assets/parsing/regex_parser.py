@@ -17,7 +17,7 @@ from fit_assets.language.rules.business import intent, time_left
 from fit_assets.language.rules.capacity import capacity
 from fit_assets.language.rules.figures import aggregation, comparison, rank
 from fit_assets.language.rules.installation import fit_id, fit_rate, shown
-from fit_assets.language.rules.places import place
+from fit_assets.language.rules.places import place, unknown_places
 from fit_assets.language.rules.scope import is_out_of_scope
 from fit_assets.language.rules.technologies import technology
 from fit_assets.language.rules.years import years
@@ -48,6 +48,7 @@ class RegexParser:
             asked = read(question, self._gazetteer)
             notes = [f"left out: “{words}” (exclusions cannot be asked for yet)" for words in asked.exclusions]
             filters = QueryFilters.parse(_filters(asked))
+            notes += [f"“{name}” was not used" for name in _left_out(asked, filters)]
         except Exception as problem:  # the last resort of every question: it answers, it does not raise
             error = f"the rules failed on this question: {problem}"
         return ParseResult(
@@ -75,6 +76,14 @@ _BY_REVENUE = phrases("(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)
 def _filters(asked: Reading) -> Filters:
     filters = _one_installation(asked) or _search(asked)
     return {"query_type": "unsupported"} if is_out_of_scope(asked, bool(filters)) else filters
+
+
+def _left_out(asked: Reading, filters: QueryFilters) -> list[str]:
+    """Names, capitalised as those of places are, that no filter uses: a place is never dropped in silence."""
+    if filters.query_type == "unsupported" or filters.fit_id is not None:
+        return []
+    used = [filters.location, *(filters.locations or [])]
+    return [name for name in unknown_places(asked) if name not in used and name in asked.question]
 
 
 def _one_installation(asked: Reading) -> Filters:

@@ -633,3 +633,11 @@ def test_any_text_gives_valid_filters(parser: RegexParser, question: str) -> Non
     answer = parser.parse(question)
     assert answer.error is None
     assert answer.filters is not None
+
+
+def test_a_name_that_is_not_used_is_told() -> None:
+    result = RegexParser().parse("hydro in Fife, the one on Glen Auchtertool")
+    assert result.filters is not None
+    assert result.filters.location == "Fife"
+    assert any("Glen Auchtertool" in note for note in result.notes)
+    assert RegexParser().parse("hydro in Fife, asks a lady in the lift").notes == ()
