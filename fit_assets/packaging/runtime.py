@@ -1,19 +1,15 @@
 """llama.cpp in this process, through the public C API that ``llama_cpp`` binds.
 
 The high-level ``Llama`` class copies the logits of every step and offers no batch of forced tokens; this class does
-no more than: load, tokenise, evaluate a batch, read the logits of its last token, rewind, and continue several texts at
-once.
+no more than: load, tokenise, evaluate a batch, read the logits of its last token, rewind.
 """
 
 from __future__ import annotations
 
 import ctypes
 import logging
-import math
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +20,13 @@ from fit_assets import settings
 from fit_assets.packaging import PackagingError
 from fit_assets.training.prompt import CHAT_STYLES, ChatStyle
 
-BATCH = 512  # tokens that are evaluated at a time
-
-
-@dataclass
-class Written:
-    """What a model wrote: its tokens, the logarithm of their probability, and whether it ended by itself."""
-
-    tokens: list[int] = field(default_factory=list)
-    log_probability: float = 0.0
-    finished: bool = False
-
-
-@dataclass
-class _Row:
-    """A text on its way: which prompt it continues, the room it may need, what is to be evaluated next, and where."""
-
-    index: int
-    room: int
-    pending: list[int]
-    position: int = 0
+_BATCH = 512
 
 
 class LlamaModel:
     """One GGUF with one context; not safe for use by two threads at once."""
 
-    def __init__(self, path: Path, *, context: int = 2048, threads: int | None = None, texts: int = 1) -> None:
+    def __init__(self, path: Path, *, context: int = 2048, threads: int | None = None) -> None:
         """Load the file.
 
         Args:
@@ -57,7 +34,6 @@ class LlamaModel:
             context: tokens that the context holds.
             threads: threads for a batch (default ``settings.threads()``); a single token gets one thread, since waiting
                 for each other costs more there than it saves (15 against 41 ms on two virtual cores).
-            texts: how many ``write`` continues at a time.
 
         Raises:
             PackagingError: the file is missing, damaged, or of a kind that this llama.cpp does not know.
@@ -82,9 +58,7 @@ class LlamaModel:
             )
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = context
-        params.n_batch = params.n_ubatch = BATCH
-        params.n_seq_max = self._texts = texts
-        params.kv_unified = texts > 1
+        params.n_batch = params.n_ubatch = _BATCH
         params.n_threads = 1
         params.n_threads_batch = threads or settings.threads()
         params.no_perf = True
@@ -157,8 +131,8 @@ class LlamaModel:
             raise PackagingError(
                 f"{self.length} + {len(tokens)} tokens do not fit into a context of {self.context}; shorten the text"
             )
-        for start in range(0, len(tokens), BATCH):
-            part = tokens[start : start + BATCH]
+        for start in range(0, len(tokens), _BATCH):
+            part = tokens[start : start + _BATCH]
             array = (self._lib.llama_token * len(part))(*part)
             status = self._lib.llama_decode(self._context, self._lib.llama_batch_get_one(array, len(part)))
             if status:
@@ -177,7 +151,7 @@ class LlamaModel:
             PackagingError: they do not fit into one batch or into the context.
         """
         count = len(tokens)
-        if not 0 < count <= BATCH or self.length + count > self.context:
+        if not 0 < count <= _BATCH or self.length + count > self.context:
             raise PackagingError(f"{count} tokens after {self.length} do not fit into a batch; shorten the text")
         asked = set(wanted)
         if not asked <= set(range(count)):
@@ -199,79 +173,6 @@ class LlamaModel:
         self._held += tokens
         logits = self._lib.llama_get_logits(self._context)
         return np.ctypeslib.as_array(logits, shape=(len(asked), self.vocabulary_size))
-
-    def write(
-        self, prompts: Sequence[Sequence[int]], limit: int, may_stop: Callable[[list[int]], bool]
-    ) -> list[Written]:
-        """Continue every prompt with the likeliest tokens, several at a time; what the context held is forgotten.
-
-        Args:
-            prompts: tokens of each.
-            limit: tokens that each may have.
-            may_stop: whether what was written so far is not to be continued.
-
-        Raises:
-            PackagingError: a prompt does not fit into a batch.
-        """
-        self.rewind(0)
-        done = [Written() for _ in prompts]
-        waiting = deque(enumerate(prompts))
-        free = list(range(self._texts))
-        rows: dict[int, _Row] = {}
-        while waiting or rows:
-            room = self.context - sum(row.room for row in rows.values())
-            batch = sum(len(row.pending) for row in rows.values())
-            while waiting and free:
-                index, prompt = waiting[0]
-                needed = len(prompt) + limit
-                if not 0 < len(prompt) <= BATCH or needed > self.context:
-                    raise PackagingError(
-                        f"a prompt of {len(prompt)} tokens does not fit into a batch; shorten the text"
-                    )
-                if needed > room or batch + len(prompt) > BATCH:
-                    break
-                rows[free.pop()] = _Row(index, needed, list(prompt))
-                room, batch = room - needed, batch + len(prompt)
-                waiting.popleft()
-            for slot, logits in self._step(rows).items():
-                row, written = rows[slot], done[rows[slot].index]
-                token = int(np.argmax(logits))
-                written.log_probability -= math.log(float(np.exp(logits - logits[token]).sum()))
-                written.finished = self.is_end(token)
-                if not written.finished:
-                    written.tokens.append(token)
-                    row.pending = [token]
-                if written.finished or len(written.tokens) >= limit or may_stop(written.tokens):
-                    self._lib.llama_memory_seq_rm(self._memory, slot, -1, -1)
-                    del rows[slot]
-                    free.append(slot)
-        return done
-
-    def _step(self, rows: dict[int, _Row]) -> dict[int, NDArray[np.float32]]:
-        """Evaluate what is pending of every row in one batch; the logits after the last token of each."""
-        last: dict[int, int] = {}
-        batch = self._lib.llama_batch_init(sum(len(row.pending) for row in rows.values()), 0, 1)
-        try:
-            at = 0
-            for slot, row in rows.items():
-                for token in row.pending:
-                    batch.token[at], batch.pos[at] = token, row.position
-                    batch.n_seq_id[at], batch.seq_id[at][0] = 1, slot
-                    batch.logits[at] = False
-                    row.position += 1
-                    at += 1
-                batch.logits[at - 1] = True
-                last[slot] = at - 1
-            batch.n_tokens = at
-            if status := self._lib.llama_decode(self._context, batch):
-                raise PackagingError(f"{self.path}: llama_decode failed with status {status}")
-        finally:
-            self._lib.llama_batch_free(batch)
-        size = (self.vocabulary_size,)
-        return {
-            slot: np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, index), shape=size)
-            for slot, index in last.items()
-        }
 
     def rewind(self, length: int) -> None:
         """Forget every token after the first ``length``."""

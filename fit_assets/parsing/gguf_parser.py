@@ -16,7 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from fit_assets.filters import FilterError, QueryFilters, canonical_text
 from fit_assets.language.linking import MAX_LINKED_CHARS
 from fit_assets.language.text import MAX_QUESTION_CHARS
 from fit_assets.packaging import PackagingError
-from fit_assets.packaging.runtime import BATCH, LlamaModel, Written, style_of
+from fit_assets.packaging.runtime import LlamaModel, style_of
 from fit_assets.parsing.base import ParseResult, contract_grammar, repeats_itself
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ MAX_TOKENS = 512
 
 # A character is at most four bytes, and a byte at most one token; the rest is for the turns' marks.
 _CONTEXT = 4 * (MAX_QUESTION_CHARS + MAX_LINKED_CHARS) + MAX_TOKENS + 64
-
-# What a question takes that is answered beside others: 128 tokens of prompt, which few exceed, and the answer.
-_CONTEXT_OF_ONE = 128 + MAX_TOKENS
 
 # A token in a batch costs a third of a step (measured on one core), and England has 100 areas: the model sees the
 # first of them, as of a smaller place, and grounding fills in the rest.
@@ -107,7 +104,6 @@ class GgufParser:
         n_threads: int | None = None,
         gazetteer: Gazetteer | None = None,
         rules: Parser | None = None,
-        at_once: int = 1,
     ) -> None:
         """Load the model and evaluate the prompt's fixed prefix.
 
@@ -118,14 +114,11 @@ class GgufParser:
             n_threads: threads of llama.cpp (default ``settings.threads()``).
             gazetteer: places for the constrained parser (default: the project's).
             rules: a parser that reads the question as well; of two readings, the model weighs which is likelier.
-            at_once: questions of a batch that plain decoding answers at a time, for measuring.
 
         Raises:
             PackagingError: the file does not load, or its chat template is not ours.
         """
-        self._at_once = 1 if constrained else at_once
-        room = max(_CONTEXT, self._at_once * _CONTEXT_OF_ONE)
-        self._model = LlamaModel(path, context=room, threads=n_threads, texts=self._at_once)
+        self._model = LlamaModel(path, context=_CONTEXT, threads=n_threads)
         self._constrained = constrained
         self._gazetteer = gazetteer
         self._rules = rules if constrained else None
@@ -183,28 +176,8 @@ class GgufParser:
         return self._result(question, start, draft.answer, filters=draft.filters, notes=draft.notes)
 
     def parse_batch(self, questions: Sequence[str]) -> list[ParseResult]:
-        """Parse many questions, in order; a latency is a share of the whole where several are answered at a time."""
-        if self._at_once == 1:
-            return [self.parse(question) for question in questions]
-        start = time.perf_counter()
-        with self._lock:
-            prompts = {question: self._tokens(self._rendered(question)) for question in questions}
-            short = {question: prompt for question, prompt in prompts.items() if len(prompt) <= BATCH}
-            written = dict(zip(short, self._model.write(list(short.values()), MAX_TOKENS, repeats_itself), strict=True))
-        latency_ms = (time.perf_counter() - start) * 1000 / max(len(questions), 1)
-        return [
-            replace(self._as_written(question, written[question]), latency_ms=latency_ms)
-            if question in written
-            else self.parse(question)
-            for question in questions
-        ]
-
-    def _as_written(self, question: str, written: Written) -> ParseResult:
-        answer = _Answer(_text(self._bytes(written.tokens)), written.log_probability, written.finished)
-        try:
-            return self._result(question, 0.0, answer, filters=_filters(answer))
-        except (PackagingError, FilterError) as error:
-            return self._result(question, 0.0, answer, error=str(error))
+        """Parse many questions, in order."""
+        return [self.parse(question) for question in questions]
 
     def close(self) -> None:
         """Free the model; the parser is of no use afterwards."""

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 PARSER_NAMES: tuple[str, ...] = ("auto", "gguf", "raw", "candidate", "regex", "ollama", "adapter")
 
 
-# Answers that plain decoding writes in one batch, where a token costs a fifth of what it costs alone.
-_AT_ONCE = 16
-
-
 class ParserUnavailable(RuntimeError):
     """A parser whose model is not there or does not load; the message says how to get it."""
 
@@ -44,15 +40,9 @@ def gguf_parser(path: Path, constrained: bool = True, n_threads: int | None = No
 
 
 def gguf_parsers_at_once(path: Path, constrained: bool = True) -> Parser:
-    """Such a parser that answers many questions at a time: for measuring them, not how long one takes.
-
-    As it is served, one parser a core, each on one thread; plain decoding writes several answers in one batch.
-    """
-    from fit_assets.parsing.gguf_parser import GgufParser
+    """One such parser a core, each on one thread: for measuring many questions, not how long one takes."""
     from fit_assets.parsing.parallel import ParallelParser
 
-    if not constrained:
-        return GgufParser(path, constrained=False, at_once=_AT_ONCE)
     return ParallelParser([gguf_parser(path, constrained, n_threads=1) for _ in range(settings.threads())])
 
 

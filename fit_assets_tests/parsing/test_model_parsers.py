@@ -120,20 +120,6 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(constrained: GgufPa
         assert fresh == again[::-1]
 
 
-def test_answers_written_at_once_are_those_written_singly(
-    raw: GgufParser, architecture: str, tiny_gguf: Callable[[str], Path]
-) -> None:
-    parser = GgufParser(tiny_gguf(architecture), constrained=False, at_once=3)
-    questions = [*QUESTIONS, *(text for text in ODD if text.isprintable()), *QUESTIONS]
-    at_once = parser.parse_batch(questions)
-    singly = [raw.parse(question) for question in questions]
-    assert [one.text for one in at_once[: len(QUESTIONS)]] == [one.text for one in singly[: len(QUESTIONS)]]
-    assert [one.question for one in at_once] == questions
-    assert at_once[0].confidence == pytest.approx(singly[0].confidence, abs=1e-3)
-    assert parser.parse(QUESTIONS[0]).text == singly[0].text  # and one by one again
-    parser.close()
-
-
 def test_forced_tokens_cost_no_steps(raw: GgufParser, constrained: GgufParser, monkeypatch: pytest.MonkeyPatch) -> None:
     question = "compare wind and solar in Yorkshire"
     free, forced = counted(raw, monkeypatch), counted(constrained, monkeypatch)
