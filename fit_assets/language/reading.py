@@ -130,6 +130,11 @@ class Reading:
         return [number for number in self.numbers if number.kind in kinds]
 
     @property
+    def number_words(self) -> set[str]:
+        """The words that numbers were read from, units among them."""
+        return {word for number in self.numbers for word in self.written(number).split()}
+
+    @property
     def place_names(self) -> list[str]:
         """The names of the places, each once, in order."""
         return list(dict.fromkeys(place.name for place in self.places))

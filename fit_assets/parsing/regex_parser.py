@@ -15,7 +15,7 @@ from fit_assets.language.reading import Reading, read
 from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.rules.business import intent, time_left
 from fit_assets.language.rules.capacity import capacity
-from fit_assets.language.rules.figures import aggregation, comparison, rank
+from fit_assets.language.rules.figures import BY_REVENUE, aggregation, comparison, rank
 from fit_assets.language.rules.installation import fit_id, fit_rate, shown
 from fit_assets.language.rules.places import place, unknown_places
 from fit_assets.language.rules.scope import is_out_of_scope
@@ -69,9 +69,6 @@ class RegexParser:
 # What earns a tariff need not be asked for its revenue.
 _REVENUE_ITSELF = phrases("revenues?", "incomes?", "earnings")
 
-# "Compare hydro and wind by revenue" ranks nothing.
-_BY_REVENUE = phrases("(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)")
-
 
 def _filters(asked: Reading) -> Filters:
     filters = _one_installation(asked) or _search(asked)
@@ -106,7 +103,7 @@ def _search(asked: Reading) -> Filters:
     compared = comparison(asked, "locations" in filters)
     if filters.get("sort_by") == "revenue_desc":
         filters.pop("include_revenue", None)
-        if compared and asked.has(_BY_REVENUE):
+        if compared and asked.has(BY_REVENUE):
             filters = {key: value for key, value in filters.items() if key not in ranking} | {"include_revenue": True}
     filters |= years(asked, is_rate=False) | compared
     return filters | _business(asked, filters)

@@ -165,6 +165,9 @@ _TIME_LEFT = (
     r"(?:fits? |tariff )?(?:years? (?:left|remaining)|expir(?:y|ies)|time (?:left|remaining|to (?:expiry|run|go))|left|"
     r"tails?|runways?|end date|remaining)"
 )
+_BY_REVENUE = "(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)"
+# "Compare hydro and wind by revenue" ranks nothing.
+BY_REVENUE = phrases(_BY_REVENUE)
 _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "revenue_desc",
@@ -174,7 +177,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "earn(?:s|ing)? (?:the )?most",
             rf"(?:{_DESCENDING}|highest to lowest) (?:revenue|income|earnings)",
             "mak(?:es?|ing) (?:the )?most money",
-            r"(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)",
+            _BY_REVENUE,
             "(?:revenue|income|earnings),? highest first",
         ),
     ),

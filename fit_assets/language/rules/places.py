@@ -176,7 +176,7 @@ def _beside_technology(asked: Reading) -> list[str]:
     """A name typed without preposition or capitals beside the technology: "hydro pitlochry 2013"."""
     if asked.places or not asked.technologies:
         return []
-    in_numbers = {word for number in asked.numbers for word in asked.written(number).split()}
+    in_numbers = asked.number_words
     words = [word for word in re.findall(r"[a-z]{2,}", asked.text) if word not in in_numbers]
     last = _LAST_NAME.search(asked.text)
     if last and len(words) <= 2 * _FEW_WORDS and all(map(_is_foreign, re.findall(r"[a-z]{4,}", last[1]))):

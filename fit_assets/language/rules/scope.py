@@ -242,8 +242,7 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
         return True
     if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
-    numbers = {word for number in asked.numbers for word in asked.written(number).split()}
-    familiar = WORDS | numbers
+    familiar = WORDS | asked.number_words
     # "what is there in Blaenavon"
     familiar |= {word for name in unknown_places(asked) for word in re.findall(r"[a-z']+", name.lower())}
     unfamiliar = [word for word in re.findall(r"[a-z']{2,}", asked.text) if word not in familiar]
