@@ -369,7 +369,7 @@ def postcodes_in(question: str) -> list[tuple[str, int, int]]:
 
 def _slips(key: str) -> int:
     """How many slips of the pen a name of this length may carry."""
-    return sum(len(key) >= length for length in (4, 10, 14))
+    return sum(len(key) >= length for length in (4, 9, 14))
 
 
 def _plain(char: str) -> str:

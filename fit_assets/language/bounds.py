@@ -13,12 +13,13 @@ Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
-    r"(?<!no )more n|"
+    r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
     r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
     r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|>=?|≥|=>"
 )
 _UNDER = (
-    r"under|below|beneath|(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
+    r"under|below|beneath|more small than|(?<!no )(?<!or )(?:less|smaller)|"
+    r"(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
     r"at or (?:under|below)|up ?to(?: and incl(?:uding|usive|\.)?)?|sub-?|south of|capped at|limited to|"
     r"(?:a )?max(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
@@ -59,10 +60,10 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ),
     (
         "min",
-        re.compile(r"-?(?:or|and)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
+        re.compile(r"-?(?:or|and?)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
     ),
     ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the )?most)\b")),
-    ("max", re.compile(r"-?(?:or|and)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
+    ("max", re.compile(r"-?(?:or|and?)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )
 # "150kw min 500kw max"
 _MIN_AND_MAX = re.compile(r"min(?:imum)?,? (?:and |to |- )?[\d.,]+ ?[a-z]* max(?:imum)?\b")

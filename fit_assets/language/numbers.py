@@ -71,7 +71,7 @@ _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_spoken_decimal = rf"(?:\d+|{_one}|zero|nought|oh)[ ]point(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
+_spoken_decimal = rf"(?:(?:\d+|{_one}|zero|nought|oh)[ ])?(?:point|dot)(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
 _spelled_digits = rf"(?:(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}|\d(?:[ ]\d){{3,}})"
 
 _NUMBER = re.compile(
@@ -90,7 +90,8 @@ _NUMBER = re.compile(
       | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])(?:{_units}){_stop}(?:'s\b|')?)?
+    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]of[ ]an?[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])
+        (?:{_units}){_stop}(?:'s\b|')?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     # An energy, a price or a share is none of ours, and "a kW figure" is no number.
     (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent)|[ ](?:figure|value)s?\b)
@@ -189,8 +190,8 @@ def _value(match: re.Match[str]) -> float:
     elif match["spoken_year"]:
         value = 2000 + _spelled(match["spoken_year"].lower())
     elif match["spoken_decimal"]:
-        whole, _, tenths = match["spoken_decimal"].lower().partition(" point")
-        value = float(f"{_DIGIT_VALUES.get(whole, whole)}.{digits_of(tenths)}")
+        whole, tenths = re.split("point|dot", match["spoken_decimal"].lower(), maxsplit=1)
+        value = float(f"{_DIGIT_VALUES.get(whole.strip(), whole.strip() or 0)}.{digits_of(tenths)}")
     elif match["hundreds"]:
         value = 100 * _spelled(match["hundreds"].lower()) + _spelled(match["beyond"].lower())
     elif match["over"]:

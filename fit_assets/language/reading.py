@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from fit_assets.language.background import background
+from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
 from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
@@ -25,7 +27,7 @@ _OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|
 # "above-10 kW", "up-to-50 kW", "under100kw": the words are the words.
 _STUCK = re.compile(
     r"\b(?:(?:over|under|above|below|up-?to|at-least|at-most)-?|"
-    r"(?:pre|post|since|by|before|after|from|until|till|in|top|around|about|abt|min|max))(?=\d)"
+    r"(?:pre|post|since|by|before|after|from|until|till|in|top|around|about|abt|min|max|fit(?=\d{3})))(?=\d)"
 )
 # "200to800kw", "turbinesnear oban", "w yorks,200kw", "wind /1mw"
 _UNSPACED = re.compile(
@@ -89,15 +91,16 @@ class Named:
 class Reading:
     """What a question says.
 
-    ``plain`` is the normalised question; ``text`` the same with misspelt domain words put right, places and postcodes
-    blanked out: all spans are spans of ``text``. ``places`` are those of the gazetteer and districts, ``codes`` the
-    postcode areas and outward codes. What the question rules out ("not solar", "outside Wales") is only in
-    ``exclusions``.
+    ``plain`` is the normalised question; ``text`` the same with misspelt domain words put right, and places, postcodes,
+    background and what is taken back blanked out: all spans are spans of ``text``. ``told`` still has the background.
+    ``places`` are those of the gazetteer and districts, ``codes`` the postcode areas and outward codes. What the
+    question rules out ("not solar", "outside Wales") is only in ``exclusions``.
     """
 
     question: str
     plain: str
     text: str
+    told: str
     places: tuple[Named, ...]
     codes: tuple[Named, ...]
     technologies: tuple[TechnologyMatch, ...]
@@ -161,20 +164,29 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
     text = _blanked(text, [*places, *codes])
+    wrong = taken_back(text, _kinds(places, codes, find_technologies(text), quantities(text)))
+    text = _blanked(text, [Named("", *span) for span in wrong], " ")
+    places, codes = _outside(wrong, places), _outside(wrong, codes)
     technologies = find_technologies(text)
+    numbers = quantities(text)
     exclusions: list[str] = []
+    sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years")]
+    asides = _asides(text, [*technologies, *sizes, *codes], places)
+    told, text = text, _blanked(text, [Named("", *span) for span in asides], " ")
+    places = _outside(asides, places)
     return Reading(
         question=question,
         plain=plain,
         text=text,
+        told=told,
         places=_included(text, places, exclusions),
         codes=_included(text, codes, exclusions),
         technologies=_included(text, technologies, exclusions),
-        numbers=tuple(quantities(text)),
+        numbers=tuple(_outside(asides, numbers)),
         exclusions=tuple(exclusions),
         # "New York LN4" is in Lincolnshire.
         outside_great_britain=_FOREIGN_POSTCODE.search(plain) is not None
-        or (gazetteer.names_outside(plain) and not any(code.name[-1].isdigit() for code in codes)),
+        or (gazetteer.names_outside(text if asides else plain) and not any(code.name[-1].isdigit() for code in codes)),
     )
 
 
@@ -236,10 +248,31 @@ def _words_of_names(gazetteer: Gazetteer) -> frozenset[str]:
     )
 
 
-def _blanked(text: str, spans: Sequence[_Span]) -> str:
+def _kinds(
+    places: Sequence[Named], codes: Sequence[Named], technologies: Sequence[_Span], numbers: Sequence[Quantity]
+) -> list[tuple[str, int, int]]:
+    """What a question names, by kinds that replace each other, in order."""
+    kinds = [("place", one) for one in (*places, *codes)] + [("technology", one) for one in technologies]
+    kinds += [("size" if one.kind in ("kw", "number") else one.kind, one) for one in numbers]
+    return sorted(((kind, one.start, one.end) for kind, one in kinds), key=lambda one: one[1])
+
+
+def _asides(text: str, evidence: Sequence[_Span], places: Sequence[Named]) -> list[tuple[int, int]]:
+    """What only tells, but for the one place that a question names."""
+    asides = background(text, [span.start for span in evidence])
+    if not _outside(asides, places):
+        asides = [span for span in asides if len(_outside([span], places)) == len(places)]
+    return asides
+
+
+def _outside(asides: Sequence[tuple[int, int]], spans: Sequence[_AnySpan]) -> list[_AnySpan]:
+    return [span for span in spans if not any(begin <= span.start < end for begin, end in asides)]
+
+
+def _blanked(text: str, spans: Sequence[_Span], blank: str = BLANK) -> str:
     characters = list(text)
     for span in spans:
-        characters[span.start : span.end] = BLANK * (span.end - span.start)
+        characters[span.start : span.end] = blank * (span.end - span.start)
     return "".join(characters)
 
 

@@ -102,7 +102,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
             r"(?:end|finish|laps)ing",
             "running (?:out|down|low)",
             rf"near(?:ing|s)?(?: to)? the end of (?:its |their |the )?{SUPPORT}",
-            "soon",
+            "(?<!as )soon(?! as)",
             "(?:almost|nearly|about) (?:up|out|over|done|finished|gone)",
         ),
         {"fit_remaining_max_years": 5},

@@ -40,7 +40,10 @@ _OWNED_BY_GROUP = phrases(rf"(?:has|have|had|with|got) the (?:max(?:imum)?|large
 _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("max_capacity", _HIGHEST),
     ("min_capacity", _LOWEST),
-    ("avg_capacity", phrases("average", "averaged", "(?<!i )mean", "avg", "typical", "typically")),
+    (
+        "avg_capacity",
+        phrases("average", "averaged", "(?<!i )mean", "avg", "ave(?= size| capacity)", "typical", "typically"),
+    ),
     (
         "count",
         phrases(
@@ -85,6 +88,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
 # "Wind by council - MW": the unit without a number names the figure of a breakdown or comparison.
 _BARE_POWER = phrases(_POWER)
 _CAPACITY = re.compile(r"\bcapacit(?:y|ies)\b")
+_GROUPED = re.compile(r"\b(?:by|per)\b")
 _NO_FIGURE_BEFORE = re.compile(r"\b(?:by|with|of|in)$")
 _NO_FIGURE_AFTER = re.compile(r"(?:factor|market|of \d|order)")
 
@@ -191,7 +195,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?:by|of) how soon (?:[a-z]+ ){1,4}(?:expir\w*|ends?|finish\w*|runs? out|stops?)",
             rf"first (?:[0-9]+|{_SPELLED}) (?:[a-z]+ ){{0,3}}"
             r"to (?:expire|end|run out|finish|lapse|go|(?:come|roll|drop) off)",
-            rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))? "
+            rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))?[ -]"
             r"(?:to )?(?:expir\w*|end\w*|run out|finish|come off)",
             rf"next (?:(?:[0-9]+|{_SPELLED}) )?(?:[a-z]+ ){{0,2}}to (?:expire|end|run out|finish|come off)",
             "(?:least|shortest|fewest) (?:time|years?|tariff|term|period)",
@@ -226,6 +230,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "longest[ -]running",
             "first (?:to be )?(?:built|commissioned)",
             "first ever",
+            rf"first {_OF_WHAT}{_NOUN}s? (?:ever|to be (?:built|commissioned|installed))",
         ),
     ),
     (
@@ -279,8 +284,10 @@ _SINGULAR = re.compile(
 _ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?(?:hydro|ad)\b(?!,? ?(?:[a-z]+ ){{0,2}}{_NOUN}s)")
 _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
+# "which wind farm in the Central Belt is biggest"
+_IS_SUPERLATIVE = re.compile(r"\b(?:which|what) .*\b(?:is|was)(?: the)?$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|single|(?:what|who|which)(?:'s|s| is))$")
-_RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most)$")
+_RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most|ever)$")
 _TOP_BEFORE = re.compile(
     rf"\b(?:top|(?<!was the )(?<!were the )first|soonest|{_SUPERLATIVE}|"
     rf"{_SUPERLATIVE}[ -]earning|limit(?:ed)?(?: to)?|only|best|which|"
@@ -377,7 +384,8 @@ def _bare_capacities(asked: Reading) -> list[Quantity]:
     for match in _CAPACITY.finditer(asked.text):
         word = Quantity(0, "number", *match.span())
         beside_number = any(
-            0 <= word.start - number.end <= 4 or 0 <= number.start - word.end <= 24
+            0 <= word.start - number.end <= 4
+            or (0 <= number.start - word.end <= 24 and not _GROUPED.search(asked.between(word, number)))
             for number in asked.of_kind("kw", "number")
         )
         before, after = asked.before(word), asked.after(word)
@@ -421,7 +429,9 @@ def _limit(asked: Reading, superlative: re.Match[str]) -> Filters:
         return {}
     # "which sites expire first": the noun stands before the superlative.
     before = asked.text[: superlative.start()].rstrip()
-    noun_before = _RANKS_BY_VERB.search(superlative[0]) or _OWNED_BY_ROWS.search(before)
+    noun_before = (
+        _RANKS_BY_VERB.search(superlative[0]) or _OWNED_BY_ROWS.search(before) or _IS_SUPERLATIVE.search(before)
+    )
     where = asked.text if noun_before else asked.text[superlative.end() :]
     plural = _PLURAL.search(where)
     # "turbine & digester sites": the first noun is one of several technologies.

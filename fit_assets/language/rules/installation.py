@@ -35,6 +35,7 @@ _RATE = phrases(
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
     r"what (?:did|does|do) .* (?:get|earn|receive) (?:as|on|from) (?:an? |the |its |their )?"
     r"(?:fit|feed[- ]in tariff|tariff)",
+    r"what (?:did|does|do) the (?:scheme|fit|feed[- ]in tariff) pay",
 )
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(

@@ -34,8 +34,6 @@ _LISTED = re.compile(rf"{BLANK}(?P<names>(?:(?:, ?| and | or | & )(?:and |or )?[
 # Who asks, or what for.
 _ASIDE = re.compile(r"(?:for (?:an?|my|our|the)|i|i'm|im|we|we're|my|our|writing|research\w+|working)\b[^:]*: ")
 _BEGINS_A_SENTENCE = re.compile(r"[.?!] ([A-Z][a-z']*) [a-z]")
-_SENTENCE = re.compile(r"[^.?!]+(?:\.(?! |$)[^.?!]+)*[.?!]*")
-_OF_INSTALLATIONS = phrases("installations?", "sites?", "schemes?", "capacity", "tariffs?", "fits?", "generators?")
 _GENERIC = word_set("area region county district council village town city parish postcode")
 # "Tyndrum v Durham": one of the two may be known.
 COMPARING = phrases("compare", "comparison", "vs?", "versus", "difference between")
@@ -122,13 +120,11 @@ def unknown_places(asked: Reading) -> list[str]:
     found: list[str] = []
     aside = _end_of_aside(asked)
     position = 0
-    background = _background(asked)
     for said in _SAID.finditer(asked.text):
         found += list(_names(said["way"] or said["isle"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
-        is_aside = match.start() < aside or any(begin <= match.start() < end for begin, end in background)
-        found += [] if is_aside else names
+        found += [] if match.start() < aside else names
         # Where no name follows, the next preposition may lead to one: "on barns in Crediton".
         position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
@@ -137,20 +133,6 @@ def unknown_places(asked: Reading) -> list[str]:
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
         found = _capitalised(asked) or _beside_technology(asked)
     return list(dict.fromkeys(map(title_case, found)))
-
-
-def _background(asked: Reading) -> list[tuple[int, int]]:
-    """The sentences that say nothing of installations, beside one that does: "I used to lecture in machinery."."""
-    sentences = [match.span() for match in _SENTENCE.finditer(asked.text)]
-    telling = [
-        (begin, end)
-        for begin, end in sentences
-        if BLANK in asked.text[begin:end]
-        or any(begin <= named.start < end for named in asked.technologies)
-        or any(begin <= named.start < end for named in asked.numbers)
-        or _OF_INSTALLATIONS.search(asked.text, begin, end)
-    ]
-    return [sentence for sentence in sentences if sentence not in telling] if telling else []
 
 
 def _end_of_aside(asked: Reading) -> int:
@@ -290,8 +272,10 @@ def _is_plain(word: str) -> bool:
 def _capitalised(asked: Reading) -> list[str]:
     """Names by the capitals of their words in a question that is otherwise in small letters.
 
-    The first word of a question says nothing by its capital, unless a technology follows: "Wymondham solar".
+    Of a question without a place, those of its background count: "I'm in Clun. Hydro?". The first word of a
+    question says nothing by its capital, unless a technology follows: "Wymondham solar".
     """
+    text = asked.text if asked.places or asked.codes else asked.told
     typed = re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question)
     titled = sum(word[0].isupper() and not word.isupper() for word in typed)
     in_title_case = not any(word.islower() and find_technologies(word) for word in typed)
@@ -310,10 +294,11 @@ def _capitalised(asked: Reading) -> list[str]:
     large -= {begun.lower() for begun in _BEGINS_A_SENTENCE.findall(asked.question)}
     names: list[str] = []
     previous = 0
-    for match in re.finditer(r"(?<![a-z0-9])[a-z](?:[a-z-]|'(?!s\b))*(?![a-z0-9])", asked.text):
-        between = asked.text[previous : match.start()].strip()
+    for match in re.finditer(r"(?<![a-z0-9])[a-z](?:[a-z-]|'(?!s\b))*(?![a-z0-9])", text):
+        between = text[previous : match.start()].strip()
         is_name = match[0] in _FIRST_WORDS or not _is_plain(match[0])
-        if match[0] in large and is_name and not _UNIT.match(match[0]):
+        is_name = is_name and not (_UNIT.match(match[0]) or _CONTRACTED.search(match[0]))
+        if match[0] in large and is_name:
             if names and (not between or between in _INSIDE_NAMES):
                 names[-1] += f" {between} {match[0]}".replace("  ", " ")
             elif not names or _JOINED.fullmatch(f" {between} "):

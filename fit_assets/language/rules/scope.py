@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from fit_assets.language.background import DOMAIN
 from fit_assets.language.reading import BLANK, Reading
 from fit_assets.language.rules import phrases
 from fit_assets.language.rules.installation import fit_id
@@ -48,7 +49,8 @@ _OTHER_SCHEMES = phrases(
 )
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
-    r"(?:please |kindly |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |go and |now |just )*"
+    r"(?:please |pls |plz |kindly |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |"
+    r"go and |now |just )*"
     r"(?:delete|remove|erase|drop(?! (?:me|us))|merge|strike|update(?! (?:please ?[:,]|me\b|us\b))|change|edit|modify|"
     r"amend|set(?! (?:out|up a comp|.*against))|make the .* say\b|book|recommend|"
     r"add(?! up)|insert|create|rename|overwrite|correct|cancel(?! that\b)|register(?! (?:entr|details|record))|"
@@ -80,7 +82,7 @@ _OTHER_TOPICS = phrases(
     "football",
     "restaurants?",
     "hotels?",
-    "explain",
+    "explain (?!which)",
     "invented",
     "made of",
     "who (?:invented|was(?! (?:commissioned|built|installed|accredited|registered))|won)",
@@ -126,13 +128,16 @@ _OTHER_TOPICS = phrases(
     "best (?:angle|company|firm|brand|make|way)",
     "house prices?",
     "jobs? (?:at|in|on)",
-    "(?:limerick|song|story|joke|funny)s?",
+    "(?:limerick|song|story|joke)s?",
+    "(?<!being )funny",
     "(?<!no )repairs?",
     "nois[ey]+",
     "droughts?",
     "solar system facts",
     "ignore (?:all|the|your|previous)",
-    "stock",
+    "stocks?(?: prices?| markets?| exchange)",
+    "direct debits?",
+    "electric (?:car|vehicle)s?",
     "share prices?",
     "(?:manufacturer|brand|inverter)s?",
     r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
@@ -146,50 +151,6 @@ _IN_PASSING = phrases(
     "(?:petrol|filling|train|railway|bus|police|fire|tube) stations?",
     "(?<!, )who (?:is|are)(?! (?:running|operating|generating|using|our|the (?:top|biggest|largest|smallest)))",
 )
-_DOMAIN = phrases(
-    "sites?",
-    "(?:wind)?farms?",
-    "installations?",
-    "installs?",
-    "accreditations?",
-    "plants?",
-    "schemes?",
-    "projects?",
-    "systems?",
-    "arrays?",
-    "assets?",
-    "stations?",
-    "generators?",
-    "generation",
-    "fits?",
-    "feed[- ]in",
-    "tariffs?",
-    "capacity",
-    "capacities",
-    r"commission\w+",
-    r"subsid(?:y|ies)",
-    r"re-?power\w*",
-    "ppas?",
-    "portfolio",
-    "power purchase",
-    "takeovers?",
-    "contracts?",
-    "prospects",
-    "renewables?",
-    "records?",
-    r"register(?:ed)?",
-    r"acqui\w+",
-    "installed",
-    r"expir\w+",
-    r"ends? in \d{4}",
-    "technolog(?:y|ies)",
-    "techs?",
-    "breakdown",
-    "stacks? up",
-    "(?:show|list|give me|get) (?:me )?(?:everything|the lot|the whole lot|them all)",
-)
-
-
 # What is no part of the question: "next to the battery plant", "never mind the weather", "forecast aside".
 _SET_ASIDE = re.compile(
     r"\b(?:never mind|forget|regardless of|near|beside|opposite|next to|within sight of|close to|behind)"
@@ -211,21 +172,19 @@ def named_outside(asked: Reading) -> list[str]:
 def _asks(asked: Reading, topics: re.Pattern[str], left_out: re.Pattern[str] = _SET_ASIDE) -> bool:
     """Whether one of the topics is asked for, not only mentioned beside a question about installations.
 
-    "We sell batteries: solar in Hants", "forecast aside, wind in Fife" and "hydro near the nuclear station" mention it.
+    "Hydro near the nuclear station" and "solar without storage" mention it.
     """
     found = list(topics.finditer(asked.text))
     if not found or not (asked.technologies or fit_id(asked)):
         return bool(found)
-    colon = asked.text.find(": ")
-    has_search_behind = colon > 0 and any(
-        start > colon for start in (*(one.start for one in asked.technologies), *(one.start for one in asked.numbers))
-    )
-    return not all(
-        (has_search_behind and topic.end() <= colon)
-        or asked.text[topic.end() :].lstrip().startswith("aside")
-        or _SET_ASIDE.search(asked.text[: topic.start()].rstrip())
-        or left_out.search(asked.text[: topic.start()].rstrip())
-        for topic in found
+    before = [asked.text[: topic.start()].rstrip() for topic in found]
+    return not all(_SET_ASIDE.search(text) or left_out.search(text) for text in before)
+
+
+def _is_search(asked: Reading) -> bool:
+    return bool(
+        fit_id(asked)
+        or (asked.technologies and (asked.places or asked.codes or asked.numbers or unknown_places(asked)))
     )
 
 
@@ -237,10 +196,9 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     """
     if named_outside(asked) or asked.has(_ORDER) or _asks(asked, _OTHER_TOPICS):
         return True
-    is_search = asked.technologies and (asked.places or asked.codes or asked.numbers or unknown_places(asked))
-    if asked.has(_IN_PASSING) and not is_search:
+    if asked.has(_IN_PASSING) and not _is_search(asked):
         return True
-    if asked.technologies or asked.has(_DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
+    if asked.technologies or asked.has(DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
     familiar = WORDS | asked.number_words
     # "what is there in Blaenavon"

@@ -1,0 +1,106 @@
+"""What a question tells beside what it asks: "I'm in Leeds till Friday", "for my essay", "hence the odd hour".
+
+Its numbers, names and topics are no filters. Only what names nothing of the search is background, and only where
+something else does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fit_assets.language.rules import phrases
+
+DOMAIN = phrases(
+    "sites?",
+    "(?:wind)?farms?",
+    "installations?",
+    "installs?",
+    "accreditations?",
+    "plants?",
+    "schemes?",
+    "projects?",
+    "systems?",
+    "arrays?",
+    "assets?",
+    "stations?",
+    "generators?",
+    "generation",
+    "fits?",
+    "feed[- ]in",
+    "tariffs?",
+    "capacity",
+    "capacities",
+    r"commission\w+",
+    r"subsid(?:y|ies)",
+    r"re-?power\w*",
+    "ppas?",
+    "portfolio",
+    "power purchase",
+    "takeovers?",
+    "contracts?",
+    "prospects",
+    "renewables?",
+    "records?",
+    r"register(?:ed)?",
+    r"acqui\w+",
+    "installed",
+    r"expir\w+",
+    r"ends? in \d{4}",
+    "technolog(?:y|ies)",
+    "techs?",
+    "breakdown",
+    "stacks? up",
+    "(?:show|list|give me|get) (?:me )?(?:everything|the lot|the whole lot|them all)",
+)
+# What says something of installations without naming them.
+_OF_THEM = phrases(
+    *("revenues?", "incomes?", r"earn\w*", "windows?", "fitted", "put (?:in|up)", "live", "joined", "running", "half"),
+    *("handful", "years? left", "repowered"),
+)
+_SENTENCE = re.compile(r"[^.?!:;]+(?:[.:](?! |$)[^.?!:;]+)*[.?!:;]*")
+_BEGINS = r"\b(?:but|so|hence|because)\b"
+_CLAUSE = re.compile(rf"(?:{_BEGINS})?(?:(?!{_BEGINS})[^,()])+|{_BEGINS}|[,()]")
+_TELLS = re.compile(
+    r"\b(?:i|i'm|i've|me|we|we're|we've|us|my|our|he|he's|she|she's|they|his|her|it's|someone|somebody|"
+    r"(?:used|new) to|hello|hi|hence|retired|grew|dictat\w+|excuse|aside|long story|being funny)\b|"
+    r"\bfor (?:an?|my|our|the|his|her) (?!§)"
+)
+_ASKS = re.compile(
+    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that)|show|list|find|give|tell|"
+    r"send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|(?:i'm|we're|he's|she's) after|interested|"
+    r"please|pls|compare|explain|write|compose|draft|only|just|can|could|would|should|do you|does|"
+    r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
+    r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it)|not|no|or)\b|\?$"
+)
+_Span = tuple[int, int]
+
+
+def background(text: str, evidence: Sequence[int]) -> list[_Span]:
+    """Spans of a question's text that only tell.
+
+    Args:
+        text: the question as it is read.
+        evidence: where a technology, a size or a number of an installation begins.
+    """
+
+    def searches(span: _Span) -> bool:
+        return any(span[0] <= one < span[1] for one in evidence) or any(
+            words.search(text, *span) for words in (DOMAIN, _OF_THEM)
+        )
+
+    def tells(span: _Span) -> bool:
+        return bool(_TELLS.search(text, *span)) and not _ASKS.search(text, *span)
+
+    found: list[_Span] = []
+    sentences = [match.span() for match in _SENTENCE.finditer(text)]
+    if not any(map(searches, sentences)):
+        return []
+    for sentence in sentences:
+        if not searches(sentence):
+            found += [sentence] if tells(sentence) else []
+            continue
+        end = sentence[0] + len(text[slice(*sentence)].rstrip(".?!:; "))
+        clauses = [match.span() for match in _CLAUSE.finditer(text, sentence[0], end)]
+        found += [clause for clause in clauses if not searches(clause) and tells(clause)]
+    return found

@@ -1,0 +1,49 @@
+"""What a person takes back in the same breath: "over 200 kW... make that 400", "in Kent, no sorry, Essex"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_Span = tuple[int, int]
+_MARKER = re.compile(
+    r"[ .,…-]*\b(?:"
+    r"(?:no,? )?(?:sorry|apologies|wait|correction|scratch that),?"
+    r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
+    r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
+    r"(?:no,? )?(?:actually,? )?make (?:that|it)|"
+    r"or rather)\b[ ,:]*"
+)
+_END = re.compile(r"[.?!;](?: |$)|$")
+_JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
+
+
+def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
+    """Spans of a question's text that are not meant, the correcting words among them.
+
+    Args:
+        text: the question as it is read.
+        named: what it names: a kind, begin and end. What is named behind the correcting words takes the place of the
+            nearest of its kind before them.
+    """
+    found: list[_Span] = []
+    for marker in _MARKER.finditer(text):
+        end = _END.search(text, marker.end())
+        after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]
+        before = [one for one in named if one[2] <= marker.start()]
+        replaced: list[tuple[str, int, int]] = []
+        for kind in dict.fromkeys(one[0] for one in after):
+            earlier = [one for one in before if one[0] == kind]
+            of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
+            replaced += earlier[-2 if of_range else -1 :]
+        if not replaced:
+            continue
+        first = min(one[1] for one in replaced)
+        others = [one for one in before if one[1] >= first and one not in replaced]
+        found += [(one[1], one[2]) for one in replaced] + [marker.span()] if others else [(first, marker.end())]
+    return found
+
+
+def _is_range(text: str, named: Sequence[tuple[str, int, int]], kind: str) -> bool:
+    pair = [one for one in named if one[0] == kind][:2]
+    return len(pair) == 2 and _JOINED.fullmatch(text[pair[0][2] : pair[1][1]]) is not None

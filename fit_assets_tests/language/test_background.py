@@ -1,0 +1,53 @@
+"""What is told beside a question, and what is taken back in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fit_assets.language.background import background
+from fit_assets.language.corrections import taken_back
+from fit_assets.language.reading import read
+from fit_assets.parsing.regex_parser import RegexParser
+from fit_assets.places import load_gazetteer
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("I'm in Dundee till Friday. Wind over 100 kW in Angus please.", "wind over 100 kw in please."),
+        ("we sell insurance, so solar in fife", "so solar in"),
+        ("solar in fife, for our tax adviser?", "solar in ?"),
+        ("We only want those from 2015. Solar in Fife.", "we only want those from 2015. solar in ."),
+        ("I'm in Fife. Any hydro?", "i'm in . any hydro?"),
+    ],
+)
+def test_what_is_told_is_left_out(question: str, kept: str) -> None:
+    text = read(question, load_gazetteer()).text.replace("§", " ")
+    assert " ".join(text.replace(",", " ").split()) == kept
+
+
+def test_nothing_is_background_where_nothing_is_searched() -> None:
+    assert background("i grew up here. my house is small.", []) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "filters"),
+    [
+        ("wind over 200 kW in Kent... make that 400", {"capacity_min_kw": 400, "location": "Kent"}),
+        ("wind in Kent, no sorry, Essex over 10 kW", {"capacity_min_kw": 10, "location": "Essex"}),
+        ("wind in Fife between 10 and 20 kW, no, sorry, 10 and 25 kW", {"capacity_max_kw": 25, "capacity_min_kw": 10}),
+        ("wind commissioned 2012 in Fife, sorry 2013", {"commissioned_year_min": 2013, "location": "Fife"}),
+        ("wind in Kent and Essex, sorry to trouble you", {"locations": ["Kent", "Essex"]}),
+    ],
+)
+def test_what_is_taken_back_is_no_filter(question: str, filters: dict[str, object]) -> None:
+    parsed = RegexParser().parse(question).filters
+    assert parsed is not None
+    assert {key: parsed.to_dict().get(key) for key in filters} == filters
+
+
+def test_a_correction_replaces_the_nearest_of_its_kind() -> None:
+    text = "kent and essex, i mean fife"
+    named = [("place", 0, 4), ("place", 9, 14), ("place", 23, 27)]
+    assert taken_back(text, named) == [(9, 23)]
+    assert taken_back(text, [*named[:2], ("size", 23, 27)]) == []
