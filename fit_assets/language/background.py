@@ -68,8 +68,8 @@ _TELLS = re.compile(
 )
 _ASKS = re.compile(
     r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that)|show|list|find|give|tell|"
-    r"send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|(?:i'm|we're|he's|she's) after|interested|"
-    r"please|pls|compare|explain|write|compose|draft|only|just|can|could|would|should|do you|does|"
+    r"send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|(?:i'm|we're|he's|she's) after|"
+    r"interested|please|pls|compare|explain|write|compose|draft|only|just|can|could|would|should|do you|does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it)|not|no|or)\b|\?$"
 )

@@ -92,7 +92,8 @@ class Reading:
     """What a question says.
 
     ``plain`` is the normalised question; ``text`` the same with misspelt domain words put right, and places, postcodes,
-    background and what is taken back blanked out: all spans are spans of ``text``. ``told`` still has the background.
+    background and what is taken back blanked out: all spans are spans of ``text``. ``told`` still has the background,
+    but for purposes ("for a Commons briefing").
     ``places`` are those of the gazetteer and districts, ``codes`` the postcode areas and outward codes. What the
     question rules out ("not solar", "outside Wales") is only in ``exclusions``.
     """
@@ -138,6 +139,11 @@ class Reading:
         return {word for number in self.numbers for word in self.written(number).split()}
 
     @property
+    def place_text(self) -> str:
+        """The text in which a place is named: of a question without one, background as well ("I'm in Clun. Hydro?")."""
+        return self.text if self.places or self.codes else self.told
+
+    @property
     def place_names(self) -> list[str]:
         """The names of the places, each once, in order."""
         return list(dict.fromkeys(place.name for place in self.places))
@@ -172,7 +178,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     exclusions: list[str] = []
     sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years")]
     asides = _asides(text, [*technologies, *sizes, *codes], places)
-    told, text = text, _blanked(text, [Named("", *span) for span in asides], " ")
+    purposes = [span for span in asides if text[slice(*span)].lstrip().startswith("for ")]
+    told, text = (_blanked(text, [Named("", *span) for span in spans], " ") for spans in (purposes, asides))
     places = _outside(asides, places)
     return Reading(
         question=question,

@@ -105,7 +105,7 @@ def _canonical(said: Reading, places: Gazetteer, name: str, beside: list[str]) -
 
 def _stands_in(said: Reading, name: str) -> bool:
     """Whether the question has these very words, and not as part of a place that is known."""
-    return re.search(rf"(?<![a-z0-9]){re.escape(normalise_question(name))}(?![a-z0-9])", said.text) is not None
+    return re.search(rf"(?<![a-z0-9]){re.escape(normalise_question(name))}(?![a-z0-9])", said.place_text) is not None
 
 
 def _with_patterns(said: Reading, places: Gazetteer, filters: QueryFilters) -> QueryFilters:

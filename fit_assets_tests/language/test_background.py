@@ -33,7 +33,7 @@ def test_nothing_is_background_where_nothing_is_searched() -> None:
 @pytest.mark.parametrize(
     ("question", "filters"),
     [
-        ("wind over 200 kW in Kent... make that 400", {"capacity_min_kw": 400, "location": "Kent"}),
+        ("wind in Kent over 200 kW... make that 400", {"capacity_min_kw": 400, "location": "Kent"}),
         ("wind in Kent, no sorry, Essex over 10 kW", {"capacity_min_kw": 10, "location": "Essex"}),
         ("wind in Fife between 10 and 20 kW, no, sorry, 10 and 25 kW", {"capacity_max_kw": 25, "capacity_min_kw": 10}),
         ("wind commissioned 2012 in Fife, sorry 2013", {"commissioned_year_min": 2013, "location": "Fife"}),

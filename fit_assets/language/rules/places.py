@@ -275,7 +275,7 @@ def _capitalised(asked: Reading) -> list[str]:
     Of a question without a place, those of its background count: "I'm in Clun. Hydro?". The first word of a
     question says nothing by its capital, unless a technology follows: "Wymondham solar".
     """
-    text = asked.text if asked.places or asked.codes else asked.told
+    text = asked.place_text
     typed = re.findall(r"[A-Za-z][A-Za-z'-]*", asked.question)
     titled = sum(word[0].isupper() and not word.isupper() for word in typed)
     in_title_case = not any(word.islower() and find_technologies(word) for word in typed)
