@@ -74,8 +74,8 @@ AB_QUESTIONS = 1_000
 FEEDBACK_VOLUME = 100
 """New corrected questions that start a retraining."""
 
-RETRAINING_SHARE = 0.25
-"""Steps of a retraining, as a share of a full training's."""
+RETRAINING_SHARE = 0.16
+"""Steps of a retraining, as a share of a full training's: a quarter is the most that it may cost."""
 
 RETRIES = 3
 """How often a retraining that failed is tried again; then a person is told."""

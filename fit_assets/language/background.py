@@ -56,23 +56,26 @@ DOMAIN = phrases(
 # What says something of installations without naming them.
 _OF_THEM = phrases(
     *("revenues?", "incomes?", r"earn\w*", "windows?", "fitted", "put (?:in|up)", "live", "joined", "running", "half"),
-    *("handful", "years? left", "repowered"),
+    *("handful", "years? left", "repowered", "buy(?:ing)?", "counts?", "totals?", "averages?", "per"),
 )
 _SENTENCE = re.compile(r"[^.?!:;]+(?:[.:](?! |$)[^.?!:;]+)*[.?!:;]*")
 _BEGINS = r"\b(?:but|so|hence|because)\b"
 _CLAUSE = re.compile(rf"(?:{_BEGINS})?(?:(?!{_BEGINS})[^,()])+|{_BEGINS}|[,()]")
 _TELLS = re.compile(
-    r"\b(?:i|i'm|i've|me|we|we're|we've|us|my|our|he|he's|she|she's|they|his|her|it's|someone|somebody|"
-    r"(?:used|new) to|hello|hi|hence|retired|grew|dictat\w+|excuse|aside|long story|being funny)\b|"
-    r"\bfor (?:an?|my|our|the|his|her) (?!§)"
+    r"\b(?:i|i'm|i've|me|we|we're|we've|us|my|our|he|he's|she|she's|they|his|her|it's|someone|somebody|(?:used|new) to|"
+    r"hello|hi|hence|retired|grew|dictat\w+|excuse|aside|(?:long|different|another) story|lease|booking|"
+    r"being funny)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that)|show|list|find|give|tell|"
-    r"send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|(?:i'm|we're|he's|she's) after|"
-    r"interested|please|pls|compare|explain|write|compose|draft|only|just|can|could|would|should|do you|does|"
+    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that|the)|show|list|find|give|"
+    r"tell|send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
+    r"(?:i'm|we're|he's|she's) after|"
+    r"interested|please|pls|compare|explain|write|compose|draft|only|can|could|would|should|do you|does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
-    r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it)|not|no|or)\b|\?$"
+    r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
 )
+# "And in Essex." adds to what is asked.
+_FEW_WORDS = 3
 _Span = tuple[int, int]
 
 
@@ -89,8 +92,8 @@ def background(text: str, evidence: Sequence[int]) -> list[_Span]:
             words.search(text, *span) for words in (DOMAIN, _OF_THEM)
         )
 
-    def tells(span: _Span) -> bool:
-        return bool(_TELLS.search(text, *span)) and not _ASKS.search(text, *span)
+    def asks(span: _Span) -> bool:
+        return _ASKS.search(text, *span) is not None
 
     found: list[_Span] = []
     sentences = [match.span() for match in _SENTENCE.finditer(text)]
@@ -98,9 +101,10 @@ def background(text: str, evidence: Sequence[int]) -> list[_Span]:
         return []
     for sentence in sentences:
         if not searches(sentence):
-            found += [sentence] if tells(sentence) else []
+            tells = _TELLS.search(text, *sentence) or len(text[slice(*sentence)].split()) > _FEW_WORDS
+            found += [sentence] if tells and not asks(sentence) else []
             continue
         end = sentence[0] + len(text[slice(*sentence)].rstrip(".?!:; "))
         clauses = [match.span() for match in _CLAUSE.finditer(text, sentence[0], end)]
-        found += [clause for clause in clauses if not searches(clause) and tells(clause)]
+        found += [one for one in clauses if _TELLS.search(text, *one) and not searches(one) and not asks(one)]
     return found

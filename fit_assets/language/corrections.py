@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _Span = tuple[int, int]
 _MARKER = re.compile(
     r"[ .,…-]*\b(?:"
-    r"(?:no,? )?(?:sorry|apologies|wait|correction|scratch that),?"
+    r"(?:no,? )?(?:sorry|apologies|wait|hang on|hold on|correction|scratch that),?"
     r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
     r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"

@@ -63,6 +63,7 @@ _AREA_IN_CAPITALS = re.compile(
 _FOREIGN_POSTCODE = re.compile(r"\b(?:bt|je|gy|im)[0-9]{1,2}\b")
 
 # Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
+_NEEDS_NO_PLACE = re.compile(r"\b(?:by|per|each|every|rate|tariff)\b")
 _LONGEST = 4 * MAX_QUESTION_CHARS
 
 
@@ -141,7 +142,7 @@ class Reading:
     @property
     def place_text(self) -> str:
         """The text in which a place is named: of a question without one, background as well ("I'm in Clun. Hydro?")."""
-        return self.text if self.places or self.codes else self.told
+        return self.text if self.places or self.codes or _NEEDS_NO_PLACE.search(self.text) else self.told
 
     @property
     def place_names(self) -> list[str]:

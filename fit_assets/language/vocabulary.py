@@ -38,7 +38,7 @@ _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
         r"solar[ -]?(?:farms?|parks?)|solar(?:[ -](?:pv|photovoltaics?|panels?|power(?:ed)?))?|pvs?|"
         r"(?:ph|f)oto[ -]?voltaics?|p\. ?v\b\.?|p v|panels?",
     ),
-    ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|windy|turbines?"),
+    ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|(?<!very )(?<!so )windy|turbines?"),
 )
 _TECHNOLOGY = re.compile(
     r"(?<![a-z0-9])(?:"
@@ -69,17 +69,17 @@ WORDS: frozenset[str] = word_set(
     could council councils count counties counting country counts county couple curious current currently data
     database date dates day days deal deals dear dec decade decades december deliver desc descending desk detail
     details diff differ difference digester digesters digestion display distribution district districts do does
-    domestic done down dozen drop dropping drops due during each earlier earliest early earn earned earner earners
-    earning earnings earns eastern edge eight eighteen eighty either electric electricity eleven eligible else em
-    end ended ending ending-soon ends energised energy eng england's enough enquire enquiring enquiry entries entry
-    equal equivalent er erected erm evening eventually every everything exact exactly exceed exceeding except excess
-    excluding exist existing exists expensive expire expired expires expiring expiry export extract facilities
-    facility fact fall falling family far farm farmer farmers farms farms' feb february feed feed-in fellow few
-    fewer fewest fifteen fifty figure figures file filter find finish finished finishes finishing first fit fits
-    five folks for forty found four fourteen friday from full further gather gazette gb general generate generated
-    generates generating generation generator generators get gimme give given going gone good got grab grateful
-    great greater greatest group grouped groups guardian gw had half handful happen happens has have having head
-    heat hello help her herald here hey hi high higher highest his hmm hope hoping how how's hundred hydro
+    domestic done down dozen drainage drop dropping drops due during each earlier earliest early earn earned earner
+    earners earning earnings earns eastern edge eight eighteen eighty either electric electricity eleven eligible
+    else em end ended ending ending-soon ends energised energy eng england's enough enquire enquiring enquiry
+    entries entry equal equivalent er erected erm evening eventually every everything exact exactly exceed exceeding
+    except excess excluding exist existing exists expensive expire expired expires expiring expiry export extract
+    facilities facility fact fall falling family far farm farmer farmers farms farms' feb february feed feed-in
+    fellow few fewer fewest fifteen fifty figure figures file filter find finish finished finishes finishing first
+    fit fits five folks for forty found four fourteen friday from full further gather gazette gb general generate
+    generated generates generating generation generator generators get gimme give given going gone good got grab
+    grateful great greater greatest group grouped groups guardian gw had half handful happen happens has have having
+    head heat hello help her herald here hey hi high higher highest his hmm hope hoping how how's hundred hydro
     hydroelectric i i'd i'm id ideal ideally identify if immediate immediately in include included includes
     including income indeed independent individual industrial inform information inside install installation
     installations installed installs instead interested into inventory is it it's its itself jan january joined
@@ -92,10 +92,10 @@ WORDS: frozenset[str] = word_set(
     month monthly months more morning most mostly move moving much muck must mw my name named names nation
     nationally nations nationwide near nearby nearly need needed needing needs neighbouring neither new newer newest
     news newsletter newspaper next nine nineteen ninety no non non-domestic noon not nov november now nowt num
-    number numbers observer oct october of off oh ok okay old older oldest on once one ones online only onshore
-    onward onwards open operating operation operational operators opportunities opportunity optimal or order ordered
-    other our out outcode outcodes outside over overall owned owner owt p pair panel panels paper papers parks
-    particular past pay paying payment payments payout pays peace pence people per per-annum period person
+    number numbers observer oct october of off ofgem oh ok okay old older oldest on once one ones online only
+    onshore onward onwards open operating operation operational operators opportunities opportunity optimal or order
+    ordered other our out outcode outcodes outside over overall owned owner owt p pair panel panels paper papers
+    parks particular past pay paying payment payments payout pays peace pence people per per-annum period person
     photovoltaic photovoltaics piece place places plant plants please pls plus point pool portfolio possible
     possibly post postal postcode postcodes potential power ppa ppas pre present presentation press price prime
     printers prior project projects prospect prospects provide provided pull pumps purchase purpose purposes put pv
@@ -103,24 +103,25 @@ WORDS: frozenset[str] = word_set(
     ratio re-power re-powering ready real really recent recently reception reckon reckons record records reference
     regard regarding regards region regional regionally regions register registered registration regret regrettably
     relative remain remaining remains remove renewable renewables report repower repowered repowering respect result
-    results retrieve return revenue revenues right ripe roll rolling rolls roof roofs rooftop roughly round rows run
-    run-of-river rundown running runs runway runways said sales same saturday say says scale schedule scheme schemes
-    scot scotsman screen search sector see sell selling send sep sept september set setup seven seventeen seventy
-    several short shortest shortlist should show showing shows side since sincerely single sir site sites sites'
-    situated six sixteen sixty size sized sizes skyline small small-scale smaller smallest so solar sold some
-    someone something somewhere soon sooner soonest soonish sorry sort sorted source sources split spring stack
-    stacks standing start started starting starts state station stations still stop stops story stuff subsidies
-    subsidy such suitable sum summarise summary summer sunday support switched system systems ta table tail tails
-    take takeover target targets tariff tariff's tariffs team teams tech technologies technology telegraph tell
-    telling telly ten terms than thank thanks that that's the their them then there these they thing things think
-    thinking thirteen thirty this those thoughts thousand three through throughout thursday til till time timeframe
-    times tiniest to today together tomorrow tonight top tot total totals trend try trying tuesday turbine turbines
-    tv twelve twenty two type types typical typically u uh uk um under underneath unit units until up upcoming
-    update upper upto upward upwards urgent urgently us use used using value values various versus very via vicinity
-    view vintage vintages visible vs wal wanna want wanted wants was water watt watts way we wednesday week weekend
-    weeks well went were what what's whatever whats when where where's whereabouts wherever whether which while who
-    who's whole whose wi will wind windmill windmills window windy winter with within without wonder wondered
-    wondering work worth wot would write writing ye year yearly years yes yesterday yet yield yields you your zero
+    results retrieve return revenue revenues right ripe roll rolling rolls roof roofs rooftop room roughly round
+    rows run run-of-river rundown running runs runway runways said sales same saturday say says scale schedule
+    scheme schemes scot scotsman screen search sector see sell selling send sep sept september set setup seven
+    seventeen seventy several short shortest shortlist should show showing shows side since sincerely single sir
+    site sites sites' situated six sixteen sixty size sized sizes skyline small small-scale smaller smallest so
+    solar sold some someone something somewhere soon sooner soonest soonish sorry sort sorted source sources split
+    spring stack stacks standing start started starting starts state station stations still stop stops story stuff
+    subsidies subsidy such suitable sum summarise summary summer sunday support switched system systems ta table
+    tail tails take takeover target targets tariff tariff's tariffs team teams tech technologies technology
+    telegraph tell telling telly ten terms than thank thanks that that's the their them then there these they thing
+    things think thinking thirteen thirty this those thoughts thousand three through throughout thursday til till
+    time timeframe times tiniest to today together tomorrow tonight top tot total totals trade trend try trying
+    tuesday turbine turbines tv twelve twenty two type types typical typically u uh uk um under underneath unit
+    units until up upcoming update upper upto upward upwards urgent urgently us use used using value values various
+    versus very via vicinity view vintage vintages visible vs wal wanna want wanted wanting wants was water watt
+    watts way we wednesday week weekend weeks well went were what what's whatever whats when where where's
+    whereabouts wherever whether which while who who's whole whose wi will wind windmill windmills window windy
+    winter with within without wonder wondered wondering work worth wot would write writing ye year yearly years yes
+    yesterday yet yield yields you your zero
     """
 )
 
@@ -140,7 +141,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             solar subsidy tariff tariffs technology total turbine turbines under urgent within years wind
             approx heat power water outcode hydropower hydros cogen rooftop upwards cogeneration entries
             schemes projects stations systems smaller larger bigger anything everything somewhere versus
-            windfarm windfarms authority authorities nuclear
+            windfarm windfarms authority authorities nuclear commissioning delete
             """
         )
     )
@@ -158,6 +159,7 @@ _COMMON_SLIPS = {
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
     **{"hows": "how", "hou": "how", "listings": "list", "adn": "and", "nad": "and", "wehn": "when"},
     **{"solarpanels": "solar panels", "windpowr": "wind power", "morethan": "more than", "smal": "small"},
+    **{"fitrate": "fit rate", "postcodearea": "postcode area"},
     **{"atleast": "at least", "lessthan": "less than", "uder": "under", "undr": "under", "unde": "under"},
     **{
         "microchp": "micro chp",
@@ -220,6 +222,29 @@ _COMMON_SLIPS = {
     },
     **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
 }
+# What people write without its vowels: "frst", "arnd".
+_VOWELS = re.compile(r"(?<=[a-z])[aeiou]")
+_SHORTENED = {
+    _VOWELS.sub("", word): word
+    for word in (
+        *(
+            "above",
+            "after",
+            "around",
+            "below",
+            "before",
+            "between",
+            "biggest",
+            "farm",
+            "farms",
+            "first",
+            "from",
+            "largest",
+        ),
+        *("least", "left", "more", "most", "north", "over", "plants", "sites", "smallest", "south", "than", "turbine"),
+        *("turbines", "under", "with", "years"),
+    )
+}
 _WORD = re.compile(r"[a-z]{2,}")
 _THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) )then\b|(?<=\bsmaller )then\b")
 
@@ -227,6 +252,8 @@ _THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) 
 _MISHEARD = re.compile(
     r"\b(of|over|above|under|below|than|least|most|about) (for|to|too)(?= (?:hundred|thousand|mega\w+|kilow\w+)\b)"
 )
+_KNOW = re.compile(r"(?<=\bwe )no(?= of\b)")
+_FROM = re.compile(r"\bform(?= (?:19|20)\d\d\b)")
 _HEARD = {"for": "four", "to": "two", "too": "two"}
 
 _EXCLUSION = re.compile(
@@ -254,6 +281,7 @@ def mend(text: str, names: Container[str]) -> str:
     """A normalised text with misspelt domain words put right; words in ``names`` (of places) are left alone."""
     mended = _WORD.sub(lambda match: _mended(match[0], names), text)
     mended = _MISHEARD.sub(lambda heard: f"{heard[1]} {_HEARD[heard[2]]}", mended)
+    mended = _FROM.sub("from", _KNOW.sub("know", mended))
     return _THEN.sub("than", mended)
 
 
@@ -262,6 +290,8 @@ def _mended(word: str, names: Container[str]) -> str:
         return word
     if meant := next(filter(_is_meant, _retyped(word)), None):
         return meant
+    if len(word) > 2 and word in _SHORTENED:
+        return _SHORTENED[word]
     if len(word) < 5 or word in _COMMON_SLIPS:
         return _COMMON_SLIPS.get(word) or (_mended_short(word) if len(word) == 4 else word)
     return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
@@ -287,9 +317,11 @@ def _mended_short(word: str) -> str:
 
 
 def _closest(word: str, keywords: Collection[str], slips: int) -> str:
+    if word in keywords:
+        return word
     best, fewest = word, slips + 1
     for keyword in sorted(keywords, key=len, reverse=True):  # letters are left out more often than added
-        if keyword[0] == word[0] and len(keyword) > 4 and abs(len(keyword) - len(word)) < fewest:
+        if keyword[0] == word[0] and len(keyword) > 4 and abs(len(keyword) - len(word)) <= 1:
             distance = OSA.distance(word, keyword, score_cutoff=fewest - 1)
             if distance < fewest:
                 best, fewest = keyword, distance

@@ -48,7 +48,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "(?<!what )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me)",
+            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me)",
             "how much (?:turbines|panels|sites|farms|installations|schemes|plants|digesters)",
             "(?:total )?number of",
             "total number",
@@ -62,6 +62,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "tally",
             "headcount",
             "numbers?[ -]wise",
+            "by number",
             r"compar\w+ (?:.*(?:by|on|the) |(?:[a-z]+ ){1,3})numbers?",
             "(?:the|in) numbers? (?:in|of|for) (?:each|both)",
         ),
@@ -267,6 +268,7 @@ _ONLY_ORDERED = phrases(
     "(?:largest|biggest|smallest|newest|oldest|latest|most recent|earliest|highest(?:[ -]earning)?|lowest|soonest)"
     "(?: ones?| expiry)? "
     "(?:first|to|at the top)",
+    "(?:first|soonest|earliest) at the top",
     r"(?:sort|order|rank)(?:ed)?(?: them)? by",
     rf"(?:{_SIZE}|date),? (?:asc|desc)\w*",
     "(?:top|highest|best) earners? first",

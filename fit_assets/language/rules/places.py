@@ -75,7 +75,7 @@ _NAME_AFTER = re.compile(
 # "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
 _LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)[.?!]*$")
 _OTHER_NAME = re.compile(r"(?: ?/ ?| or | and | & |, ?)([a-z]{4,})(?![^ ,.?!])")
-_CONTRACTED = re.compile(r"'(?:ve|d|ll|re|m)$")
+_CONTRACTED = re.compile(r"(?:'(?:ve|d|ll|re|m)|n't)$")
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
 # Words of the language with which names of places begin: "Great Snoring", "Much Wenlock".
 _FIRST_WORDS = word_set("great little upper lower new old high long much north south east west middle st saint")
@@ -237,7 +237,7 @@ def _names(words: str) -> Iterator[str]:
         split = part.split()
         name: list[str] = []
         for word, following in zip(split, [*split[1:], ""], strict=True):
-            surface = not name and word in _SURFACES and (not following or following in WORDS)
+            surface = not name and word in _SURFACES and (not following or following in WORDS | _SURFACES)
             if surface and (following != "of" or word.endswith("s")):  # but "Mill of Elrick"
                 return
             # "the old mill near Tiverton" is none.

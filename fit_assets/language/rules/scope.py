@@ -109,6 +109,7 @@ _OTHER_TOPICS = phrases(
     "(?<!from )(?<!near )(?<!by )my (?:roof|house|home|garden|bill|boiler)",
     "(?:cheapest|electricity|energy|gas) tariffs?",
     "planning permission",
+    "council let (?:me|us)",
     "mortgage",
     "loan",
     "vat",
@@ -120,7 +121,9 @@ _OTHER_TOPICS = phrases(
     "(?:should|shud) (?:i|we)",
     "(?:not )?worth (?:it|getting|having)",
     "insurance",
-    "telly",
+    "(?:what's|whats|watch|film) .*telly",
+    "clean(?:ing)? (?:the |my |our )(?:solar )?panels",
+    "(?:panels|turbines) (?:would|do|will|should) (?:i|we) need",
     r"how (?:duz|dos) ",
     "(?:electric|electricity|energy|gas) prices?",
     "(?:installer|electrician|plumber)s?",
@@ -153,7 +156,7 @@ _IN_PASSING = phrases(
 )
 # What is no part of the question: "next to the battery plant", "never mind the weather", "forecast aside".
 _SET_ASIDE = re.compile(
-    r"\b(?:never mind|forget|regardless of|near|beside|opposite|next to|within sight of|close to|behind)"
+    r"\b(?:never mind|forget|ignoring|regardless of|near|beside|opposite|next to|within sight of|close to|behind)"
     rf"(?: (?:the|an?|any|{BLANK}+)){{0,2}}$"
 )
 _LEFT_OUT = re.compile(r"\b(?:no|not|without)(?: (?:the|an?|any))?$")
