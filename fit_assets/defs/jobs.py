@@ -19,7 +19,7 @@ build_all = dg.define_asset_job(
 # the natural test half itself. regex_metrics is not downstream of feedback, and ab_report reads it from
 # the last full run: the questions and the regex parser are the same.
 # Plain decoding is asked a part of the test split: it shows whether packaging has damaged something.
-PLAIN_QUESTIONS = 150
+PLAIN_QUESTIONS = 100
 RETRAINING: dict[str, Any] = {
     "ops": {
         "lora_adapter": {"config": {"retrain": True}},

@@ -25,7 +25,6 @@ from fit_assets.training.presets import get_preset
 if TYPE_CHECKING:
     from fit_assets.evaluation.versions import Version
     from fit_assets.parsing.base import Parser
-    from fit_assets.training.retraining import Retraining
 
 GROUP = "model"
 
@@ -129,12 +128,12 @@ def lora_adapter(
     def log(step: int, values: dict[str, float]) -> None:
         context.log.info("step %d: %s", step, ", ".join(f"{key} {value:.4g}" for key, value in values.items()))
 
-    train, extra, start, way = layout.dataset("train"), feedback if feedback_lines else None, None, "full training"
+    train, start, way = layout.dataset("train"), None, "full training"
     if config.retrain and (version := production_adapter(base)):
         assert version.gguf_path is not None
         planned = plan(len(_lines(train)), examples_an_epoch(train, hyper_parameters), feedback_lines, hyper_parameters)
         hyper_parameters, start = planned.config, version.gguf_path.parent / "adapter"
-        train, extra = replay(planned, hyper_parameters.seed), None
+        train = replay(planned.replayed, hyper_parameters.seed)
         way = (
             f"retraining from version {version.version}: {feedback_lines} corrected and {planned.replayed} replayed "
             f"examples in {planned.steps} steps; a full training has {planned.full_steps}"
@@ -147,7 +146,7 @@ def lora_adapter(
         layout.dataset("validation"),
         layout.model("adapter"),
         hyper_parameters,
-        extra_train_path=extra,
+        extra_train_path=feedback if feedback_lines else None,
         start_from=start,
         on_log=log,
         force=config.force,
@@ -191,18 +190,15 @@ def production_adapter(base: str) -> "Version | None":
     return version if (version.gguf_path.parent / "adapter" / "adapter_config.json").is_file() else None
 
 
-def replay(planned: "Retraining", seed: int) -> Path:
-    """The file that a retraining learns from, made anew: old examples and corrections."""
-    from fit_assets.training.retraining import mixture
+def replay(size: int, seed: int) -> Path:
+    """The file with a replay sample of the training split, made anew."""
+    from fit_assets.training.retraining import replay_sample
 
-    train, feedback = layout.dataset("train"), layout.dataset("feedback_examples")
+    source = upstream(layout.dataset("train"), "train_split")
     target = layout.dataset("replay")
-    artifacts.write_text(
-        target, "".join(f"{line}\n" for line in mixture(_lines(train), _lines(feedback), planned, seed))
-    )
-    sources = {"train": upstream(train, "train_split"), "feedback": upstream(feedback, "feedback_examples")}
-    digests = {name: source.digest for name, source in sources.items()}
-    artifacts.write_record(target, digests | {"replayed": planned.replayed, "passes": planned.passes, "seed": seed})
+    sample = replay_sample(_lines(layout.dataset("train")), size, seed)
+    artifacts.write_text(target, "".join(f"{line}\n" for line in sample))
+    artifacts.write_record(target, {"train": source.digest, "size": size, "seed": seed})
     return target
 
 

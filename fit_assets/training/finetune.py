@@ -46,7 +46,8 @@ class FineTuneConfig:
     nothing needs a gradient, which saves time. ``max_length`` is in tokens; a longer example is an error,
     never cut, because the cut end is the answer. ``max_steps`` above 0 ends a run early (for trials).
     ``copied_share`` is the part of the epochs in which an example is seen whose answer only repeats the linked values:
-    copying is learnt early, and half of the examples need no more. ``hidden_share`` is the part of the examples in
+    copying is learnt early, and half of the examples need no more; ``seen_share`` is that part for the others. Extra
+    lines are seen in every epoch. ``hidden_share`` is the part of the examples in
     which one linked value is kept from the model, which must then find it in the question's words.
     """
 
@@ -55,6 +56,7 @@ class FineTuneConfig:
     dropout: float = 0.0
     epochs: float = 2.0
     copied_share: float = 0.4
+    seen_share: float = 1.0
     hidden_share: float = 0.0
     learning_rate: float = 1.5e-3
     scheduler: str = "cosine"
@@ -96,7 +98,7 @@ class FineTuneConfig:
         for name in ("first_layer", "max_steps"):
             if getattr(self, name) < 0:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        for name in ("copied_share", "hidden_share"):
+        for name in ("copied_share", "seen_share", "hidden_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
         if not 0 <= self.warmup_fraction < 1:
@@ -190,7 +192,10 @@ def fine_tune(
     train = _rows(tokenizer, {path: conversations[path] for path in learnt}, config)
     validation = _rows(tokenizer, {validation_path: conversations[validation_path]}, config)
     generated = len(conversations[train_path])  # every correction is seen in every epoch
-    shares = [config.copied_share if row["copied"] and index < generated else 1.0 for index, row in enumerate(train)]
+    shares = [
+        (config.copied_share if row["copied"] else config.seen_share) if index < generated else 1.0
+        for index, row in enumerate(train)
+    ]
     order = batch_order([row["length"] for row in train], config.batch_size, config.epochs, config.seed, shares)
     steps = math.ceil(len(order) / config.batch_size / config.gradient_accumulation_steps)
     steps = min(steps, config.max_steps) if config.max_steps else steps

@@ -1,9 +1,8 @@
 """Retraining: on from the adapter in production, with corrections and a replay sample, in a fraction of the steps.
 
-Corrections alone would teach the new and forget the old; so each is seen four times among old examples, as many and as
-different as the steps allow. The weights are near their goal already: the learning rate peaks at a quarter of a full
-training's. With half of it, and a third of the old examples three times each, a candidate learned 80 corrections and
-forgot 16 of 479 other questions.
+Corrections alone would teach the new and forget the old; so each is seen three times among old examples that are seen
+once, as many as the steps allow. The weights are near their goal already: the learning rate peaks at a fifth of a full
+training's (``docs/experiments.md``).
 """
 
 from __future__ import annotations
@@ -18,16 +17,15 @@ from fit_assets.evaluation.thresholds import RETRAINING_SHARE
 from fit_assets.training.finetune import FineTuneConfig
 
 # How often a correction is seen where the steps allow it.
-PASSES = 4
-_LEARNING_RATE = 0.25
+PASSES = 3
+_LEARNING_RATE = 0.2
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """How many old examples to replay, how often to show each correction, hyper-parameters, and steps of both ways."""
+    """How many old examples to replay, the hyper-parameters, and the steps of both ways."""
 
     replayed: int
-    passes: int
     config: FineTuneConfig
     steps: int
     full_steps: int
@@ -48,22 +46,23 @@ def plan(examples: int, an_epoch: int, corrections: int, full: FineTuneConfig) -
     seen = limit * per_step
     # Never fewer old examples than corrections, even where these are so many that they are seen less often.
     passes = max(1, min(PASSES, seen // max(1, 2 * corrections)))
-    shown = passes * corrections
-    replayed = min(examples, max(seen - shown, shown, 1))
+    replayed = min(examples, max(seen - passes * corrections, corrections, 1))
     config = dataclasses.replace(
         full,
-        epochs=seen / (replayed + shown),
+        epochs=passes * seen / (replayed + passes * corrections),
         max_steps=limit,
         learning_rate=_LEARNING_RATE * full.learning_rate,
-        copied_share=1.0,
+        copied_share=1 / passes,
+        seen_share=1 / passes,
+        evaluations=1,
     )
-    return Retraining(replayed, passes, config, _steps(replayed + shown, config), full_steps)
+    return Retraining(replayed, config, limit, full_steps)
 
 
-def mixture(old: Sequence[str], corrections: Sequence[str], planned: Retraining, seed: int) -> list[str]:
-    """A sample of the old examples, in their order, and the corrections; the same for the same arguments."""
-    chosen = sorted(random.Random(f"{seed}/replay").sample(range(len(old)), min(planned.replayed, len(old))))
-    return [old[index] for index in chosen] + planned.passes * list(corrections)
+def replay_sample(lines: Sequence[str], size: int, seed: int) -> list[str]:
+    """Examples of the old data, in their order: the same for the same arguments."""
+    chosen = sorted(random.Random(f"{seed}/replay").sample(range(len(lines)), min(size, len(lines))))
+    return [lines[index] for index in chosen]
 
 
 def _steps(examples: int, config: FineTuneConfig) -> int:

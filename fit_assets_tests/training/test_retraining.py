@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fit_assets.evaluation.thresholds import RETRAINING_SHARE
-from fit_assets.training.finetune import FineTuneConfig
-from fit_assets.training.retraining import PASSES, mixture, plan
+from fit_assets.training.finetune import FineTuneConfig, batch_order
+from fit_assets.training.retraining import PASSES, plan, replay_sample
 
 FULL = FineTuneConfig(epochs=1.5, batch_size=8, learning_rate=1e-3)
 
@@ -14,15 +14,20 @@ def test_a_retraining_costs_a_quarter_and_replays_no_less_than_it_corrects(corre
     found = plan(3760, 2800, corrections, FULL)
     assert found.steps <= found.full_steps * RETRAINING_SHARE <= found.full_steps / 4
     assert found.steps > 0.9 * found.full_steps * RETRAINING_SHARE - 1
-    assert found.replayed >= min(found.passes * corrections, 3760)
+    assert found.replayed >= min(corrections, 3760)
     assert found.config.learning_rate < FULL.learning_rate
     found.config.check()
 
 
-def test_few_corrections_are_seen_as_often_as_planned_beside_many_old_examples() -> None:
+def test_few_corrections_are_seen_as_often_as_planned_beside_old_examples_seen_once() -> None:
     found = plan(3760, 3760, 80, FULL)
-    assert found.passes == PASSES
-    assert found.config.epochs == pytest.approx(1, rel=0.01)
+    shares = [found.config.seen_share] * found.replayed + [1.0] * 80
+    order = batch_order([10] * len(shares), FULL.batch_size, found.config.epochs, 17, shares)
+    assert len(order) == pytest.approx(found.steps * FULL.batch_size, rel=0.02)
+    times = [order.count(index) for index in range(len(shares))]
+    assert set(times[: found.replayed]) <= {0, 1, 2}
+    assert sum(times[: found.replayed]) / found.replayed == pytest.approx(1, rel=0.05)
+    assert sum(times[found.replayed :]) / 80 == pytest.approx(PASSES, rel=0.05)
     assert found.replayed > PASSES * 80
 
 
@@ -32,13 +37,9 @@ def test_a_tiny_data_set_still_trains() -> None:
     found.config.check()
 
 
-def test_the_mixture_has_old_examples_in_order_and_each_correction_as_often_as_planned() -> None:
-    old = [str(number) for number in range(3760)]
-    planned = plan(3760, 3760, 80, FULL)
-    new = [f"new {number}" for number in range(80)]
-    mixed = mixture(old, new, planned, 17)
-    assert mixed == mixture(old, new, planned, 17) != mixture(old, new, planned, 18)
-    replayed = mixed[: planned.replayed]
-    assert sorted(replayed, key=int) == replayed
-    assert len(set(replayed)) == planned.replayed
-    assert all(mixed.count(line) == PASSES for line in new)
+def test_the_replay_sample_is_the_same_each_time_and_in_order() -> None:
+    lines = [str(number) for number in range(100)]
+    sample = replay_sample(lines, 10, 17)
+    assert sample == replay_sample(lines, 10, 17) != replay_sample(lines, 10, 18)
+    assert sorted(sample, key=int) == sample
+    assert replay_sample(lines, 500, 17) == lines
