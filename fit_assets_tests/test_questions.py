@@ -13,7 +13,9 @@ import pytest
 from rapidfuzz import fuzz, process, utils
 
 from fit_assets import settings
+from fit_assets.dataset.examples import Example
 from fit_assets.dataset.natural import load_seeds
+from fit_assets.dataset.rules import check_rules, describe
 from fit_assets.dataset.splits import find_leaks
 from fit_assets.filters import QueryFilters
 from fit_assets.places import load_gazetteer
@@ -116,6 +118,13 @@ def test_what_is_learnt_from_holds_and_nearly_copies_nothing_measured() -> None:
     measured = [row["q"] for part in PARTS for row in QUESTIONS[part]]
     assert len(seeds) > 600
     assert find_leaks([seed.q for seed in seeds], measured) == []
+
+
+def test_what_is_learnt_from_keeps_the_data_rules() -> None:
+    seeds = load_seeds(settings.questions_dir() / "train.jsonl", load_gazetteer())
+    examples = [Example.of(seed.q, seed.gold, "") for seed in seeds if seed.gold]
+    broken = {rule: describe(found, examples) for rule, found in check_rules(examples).items() if found}
+    assert broken == {}
 
 
 def test_no_number_of_an_installation_stands_in_both_files() -> None:

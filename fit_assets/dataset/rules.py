@@ -182,13 +182,14 @@ def _in_digits(text: str) -> str:
     """The text with number words and fractions as digits, thousands without their comma."""
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     text = re.sub(rf"(?<=\d),(?=\d{{1,2}}[ -]?(?:{_KW}|{_MW}))", ".", text)
-    text = re.sub(r"\b(over|under|above|below)(?=\d)", r"\1 ", text)
+    text = re.sub(r"\b(over|under|above|below)(?=\d)|(?<=\d)(to)(?=\d)", r" \1\2 ", text)
     text = re.sub(r"\ba (mega[ -]?watt|meg) and a half", r"1.5 \1", text)
     text = re.sub(r"\b(\d+) and a half", r"\1.5", text)
     text = re.sub(rf"\b({'|'.join(_NUMBER_WORDS)}) and a half", lambda match: f"{_NUMBER_WORDS[match[1]]}.5", text)
+    # Spoken: "one point five", "dot two five of a megawatt".
     text = re.sub(
-        rf"\b({'|'.join(_NUMBER_WORDS)}) point ({'|'.join(_NUMBER_WORDS)})",
-        lambda match: f"{_NUMBER_WORDS[match[1]]}.{_NUMBER_WORDS[match[2]]}",
+        rf"(?:\b({_ONES}|zero|nought) )?\b(?:point|dot)((?: (?:{_ONES}|zero|nought|oh)\b)+)",
+        lambda match: f"{_NUMBER_WORDS.get(match[1] or '', 0)}.{''.join(map(_digit, match[2].split()))}",
         text,
     )
     text = re.sub(r"\b(\d+) point (\d+)", r"\1.\2", text)
@@ -196,10 +197,15 @@ def _in_digits(text: str) -> str:
     text = re.sub(r"\b(?:a )?quarter (?:of )?(?:an? )?", "0.25 ", text)
     text = re.sub(rf"\b(?:a )?half[ -](?:of )?(?:an?[ -])?(?={_MW})", "0.5 ", text)
     # Spoken: "two fifty kilowatts", "two twenty five kw"; and in Scots.
-    text = text.replace("hunner", "hundred")
+    text = text.replace("hunner", "hundred").replace("twa ", "two ")
     text = re.sub(rf"\b({_ONES}) (?=(?:{_TENS})\b(?:[ -](?:{_ONES}))?[ -]?(?:{_KW}|{_MW}))", r"\1 hundred ", text)
+    text = re.sub(rf"(?<=\d) of an? (?={_MW})", " ", text)
     text = re.sub(rf"\ban? (?={_MW})", "1 ", text)
     return _WORD_NUMBER.sub(lambda match: " ; ".join(_readings(match[0])), text)
+
+
+def _digit(word: str) -> str:
+    return str(_NUMBER_WORDS.get(word, 0))
 
 
 def _readings(words: str) -> list[str]:
