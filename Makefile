@@ -1,6 +1,7 @@
 # make run   environment, then the whole asset graph with the default model
 # make test  environment, then lint, types and tests
 # make ui    Dagster's UI on http://127.0.0.1:3000
+# make rehearsal  a week of corrections, retraining, promotion and roll-back, for real, in three quarters of an hour
 # make serve questions over HTTP and a page for people on http://127.0.0.1:8300
 
 PYTHON ?= python3.11
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export DAGSTER_HOME := $(CURDIR)
 
-.PHONY: run test lint ui serve clean
+.PHONY: run test lint ui serve rehearsal clean
 
 run: $(VENV)/.ready
 	$(BIN)/dagster asset materialize --select '*' -m fit_assets.definitions
@@ -25,6 +26,9 @@ lint: $(VENV)/.ready
 
 ui: $(VENV)/.ready
 	$(BIN)/dagster dev -h 127.0.0.1 -p 3000
+
+rehearsal: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.rehearsal
 
 serve: $(VENV)/.ready
 	$(BIN)/fit serve
