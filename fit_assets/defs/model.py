@@ -86,6 +86,9 @@ class LoraConfig(ArtifactConfig):
     copied_share: float | None = Field(
         default=None, description="Part of the epochs in which an example is seen that only copies what code looked up."
     )
+    seen_share: float | None = Field(
+        default=None, description="Part of the epochs in which any other example is seen, but for corrections."
+    )
     hidden_share: float | None = Field(
         default=None, description="Part of the examples in which one looked-up value is kept from the model."
     )
