@@ -84,6 +84,11 @@ class _Draft:
         """Whether the rules find no question about installations."""
         return self.filters.query_type == "unsupported"
 
+    def says_all_of(self, filters: QueryFilters) -> bool:
+        """Whether another reading only leaves out what the rules found words for; a small model drops words."""
+        read = self.filters.to_dict()
+        return not self.refuses and all(read.get(field) == value for field, value in filters.to_dict().items())
+
     @property
     def margin(self) -> float:
         """How much likelier than this another reading must be to be taken instead."""
@@ -169,7 +174,9 @@ class GgufParser:
                     answer = self._constrained_answer(question, bar)
                     if answer.log_probability >= bar:
                         filters, notes = self._grounded(question, _filters(answer))
-                        if draft is None or self._log_probability(question, filters) >= bar:
+                        if draft is None or (
+                            not draft.says_all_of(filters) and self._log_probability(question, filters) >= bar
+                        ):
                             return self._result(question, start, answer, filters=filters, notes=notes)
         except (PackagingError, FilterError) as error:
             if draft is None:

@@ -205,6 +205,14 @@ def test_of_two_readings_the_model_weighs_which_is_likelier(
     parser.close()
 
 
+def test_a_reading_that_only_leaves_out_is_not_taken(architecture: str, tiny_gguf: Callable[[str], Path]) -> None:
+    question = QUESTIONS[0]
+    more = {**LESSONS[question], "include_revenue": True}
+    parser = GgufParser(tiny_gguf(architecture), rules=Says(more))
+    assert as_dict(parser.parse(question)) == more
+    parser.close()
+
+
 @pytest.mark.parametrize("said", [None, LESSONS[QUESTIONS[0]]], ids=["failed", "agree"])
 def test_rules_that_fail_or_agree_change_nothing(
     architecture: str,
