@@ -94,6 +94,9 @@ class LoraConfig(ArtifactConfig):
     )
     first_layer: int | None = Field(default=None, description="Lowest adapted layer; the ones below cost no gradient.")
     evaluations: int | None = Field(default=None, description="Evaluations and checkpoints, evenly spread.")
+    validation_examples: int | None = Field(
+        default=None, description="Above 0: take the validation loss on about so many examples; 0: on all."
+    )
     max_length: int | None = Field(default=None, description="Longest example in tokens; a longer one is an error.")
     max_steps: int | None = Field(default=None, description="Above 0: stop after so many updates (for trials).")
     seed: int | None = Field(default=None, description="Seed of weights, dropout and the order of the examples.")

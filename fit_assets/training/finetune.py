@@ -49,6 +49,7 @@ class FineTuneConfig:
     copying is learnt early, and half of the examples need no more; ``seen_share`` is that part for the others. Extra
     lines are seen in every epoch. ``hidden_share`` is the part of the examples in
     which one linked value is kept from the model, which must then find it in the question's words.
+    ``validation_examples`` above 0 takes the loss on so many of the validation split, of all lengths alike.
     """
 
     rank: int = 32
@@ -69,6 +70,7 @@ class FineTuneConfig:
     gradient_checkpointing: bool = False
     first_layer: int = 0
     evaluations: int = 2
+    validation_examples: int = 0
     max_length: int = 768
     max_steps: int = 0
     seed: int = 17
@@ -95,7 +97,7 @@ class FineTuneConfig:
         for name in ("learning_rate", "epochs"):
             if not 0 < getattr(self, name) < math.inf:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("first_layer", "max_steps"):
+        for name in ("first_layer", "max_steps", "validation_examples"):
             if getattr(self, name) < 0:
                 raise FineTuneError(f"{name} is {getattr(self, name)}; it must be at least 0")
         for name in ("copied_share", "seen_share", "hidden_share"):
@@ -191,6 +193,7 @@ def fine_tune(
     learnt = [train_path, *([extra_train_path] if extra_train_path else [])]
     train = _rows(tokenizer, {path: conversations[path] for path in learnt}, config)
     validation = _rows(tokenizer, {validation_path: conversations[validation_path]}, config)
+    validation = _of_all_lengths(validation, config.validation_examples)
     generated = len(conversations[train_path])  # every correction is seen in every epoch
     shares = [
         (config.copied_share if row["copied"] else config.seen_share) if index < generated else 1.0
@@ -223,7 +226,7 @@ def fine_tune(
         processing_class=tokenizer,
         peft_config=peft_config,
         train_dataset=_as_dataset([train[index] for index in order]),
-        eval_dataset=_as_dataset(sorted(validation, key=lambda row: int(row["length"]))),
+        eval_dataset=_as_dataset(validation),
         callbacks=[Progress()],
         args=SFTConfig(
             output_dir=str(checkpoints),
@@ -449,6 +452,12 @@ def _rows(
     if not rows:
         raise FineTuneError(f"{', '.join(map(str, conversations))}: no examples; materialise the splits first")
     return rows
+
+
+def _of_all_lengths(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Rows by their length; with a count, about so many of them, evenly spread."""
+    step = max(1, len(rows) // count) if count else 1
+    return sorted(rows, key=lambda row: int(row["length"]))[::step]
 
 
 def _is_copied(turns: Sequence[Mapping[str, str]]) -> bool:

@@ -19,6 +19,8 @@ from fit_assets.training.finetune import FineTuneConfig
 # How often a correction is seen where the steps allow it.
 PASSES = 3
 _LEARNING_RATE = 0.2
+# All of them would take a fifth of a retraining's time, to say only that nothing went astray.
+_VALIDATION_EXAMPLES = 150
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def plan(examples: int, an_epoch: int, corrections: int, full: FineTuneConfig) -
         copied_share=1 / passes,
         seen_share=1 / passes,
         evaluations=1,
+        validation_examples=_VALIDATION_EXAMPLES,
     )
     return Retraining(replayed, config, limit, full_steps)
 

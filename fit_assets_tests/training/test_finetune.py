@@ -265,6 +265,13 @@ def test_a_fraction_of_an_epoch() -> None:
     assert len(set(batch_order(lengths, 16, 0.5, seed=1))) == 200
 
 
+def test_a_part_of_the_validation_split_has_all_lengths() -> None:
+    rows = [{"length": length} for length in (5, 1, 4, 2, 3, 6)]
+    assert [row["length"] for row in finetune._of_all_lengths(rows, 0)] == [1, 2, 3, 4, 5, 6]
+    assert [row["length"] for row in finetune._of_all_lengths(rows, 3)] == [1, 3, 5]
+    assert len(finetune._of_all_lengths(rows, 100)) == 6
+
+
 # Training.
 
 
