@@ -26,7 +26,7 @@ DOMAIN = phrases(
     "stations?",
     "generators?",
     "generation",
-    "fits?",
+    "(?<!to )fits?",
     "feed[- ]in",
     "tariffs?",
     "capacity",
@@ -55,7 +55,18 @@ DOMAIN = phrases(
 )
 # What says something of installations without naming them.
 _OF_THEM = phrases(
-    *("revenues?", "incomes?", r"earn\w*", "windows?", "fitted", "put (?:in|up)", "live", "joined", "running", "half"),
+    *(
+        "revenues?",
+        "incomes?",
+        r"(?<!she )(?<!he )(?<!i )earn\w*",
+        "windows?",
+        "fitted",
+        "put (?:in|up)",
+        "live",
+        "joined",
+        "running",
+        "half",
+    ),
     *("handful", "years? left", "repowered", "buy(?:ing)?", "counts?", "totals?", "averages?", "per"),
 )
 _SENTENCE = re.compile(r"[^.?!:;]+(?:[.:](?! |$)[^.?!:;]+)*[.?!:;]*")
@@ -70,7 +81,8 @@ _ASKS = re.compile(
     r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that|the)|show|list|find|give|"
     r"tell|send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"interested|please|pls|compare|explain|write|compose|draft|only|can|could|would|should|do you|does|"
+    r"interested|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|do you|"
+    r"(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
 )

@@ -15,7 +15,7 @@ _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
     r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
     r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
-    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|>=?|≥|=>"
+    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|go(?:es)? past|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|more small than|(?<!no )(?<!or )(?:less|smaller)|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ _MARKER = re.compile(
     r"or rather)\b[ ,:]*"
 )
 _END = re.compile(r"[.?!;](?: |$)|$")
+# "fifty no sixty kilowatts"
+_NO = re.compile(r"[ .,…-]*\bno\b[ ,]*")
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 
@@ -26,7 +29,11 @@ def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
         named: what it names: a kind, begin and end. What is named behind the correcting words takes the place of the
             nearest of its kind before them.
     """
-    found: list[_Span] = []
+    found = [
+        (one[1], other[1])
+        for one, other in itertools.pairwise(named)
+        if one[0] == other[0] == "size" and _NO.fullmatch(text[one[2] : other[1]])
+    ]
     for marker in _MARKER.finditer(text):
         end = _END.search(text, marker.end())
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]

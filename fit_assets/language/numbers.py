@@ -46,6 +46,7 @@ _FRACTIONS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "t
 # In a verbose pattern a space must stand in brackets.
 _one, _teen, _ten = "|".join(_ONES), "|".join(_TEENS), "|".join(_TENS)
 _below_100 = rf"(?:(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})\b"
+SPOKEN_BELOW_100 = rf"(?:(?:{_one}) (?:{_one})|(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})"
 # "five-hundred-kilowatt turbines" and "half-a-megawatt" are hyphenated throughout.
 # "one hundred and two hundred" is two numbers, "one hundred and two" is one.
 _tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))"
@@ -72,7 +73,8 @@ _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _spoken_decimal = rf"(?:(?:\d+|{_one}|zero|nought|oh)[ ])?(?:point|dot)(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
-_spelled_digits = rf"(?:(?:{_one}|oh|zero|nought)(?:[ ](?:{_one}|oh|zero|nought)){{2,}}|\d(?:[ ]\d){{3,}})"
+_spelled_digit = rf"(?:(?:double|triple|treble)[ ])?(?:{_one}|oh|zero|nought)"
+_spelled_digits = rf"(?:{_spelled_digit}(?:[ ]{_spelled_digit}){{2,}}|\d(?:[ ]\d){{3,}})"
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])
@@ -110,6 +112,7 @@ _FIT_ID = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_REPEATED = re.compile(r"\b(double|triple|treble) ([a-z]+)", re.IGNORECASE)
 _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/]((?:(?<=/)20)?\d\d)(?![\d-]|[,.]\d)")
 # "since '14"; installations began in the nineties, the scheme in 2010.
 _SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
@@ -161,7 +164,8 @@ def number(value: float) -> int | float:
 
 
 def digits_of(text: str) -> str:
-    """The digits of a FIT id as it stands in a question: "13,072", "one three oh seven two"."""
+    """The digits of a FIT id as it stands in a question: "13,072", "one three oh seven two", "double four"."""
+    text = _REPEATED.sub(lambda said: f"{said[2]} " * (2 if said[1].lower() == "double" else 3), text)
     return re.sub(r"\D", "", re.sub(r"[a-z]+", lambda word: _DIGIT_VALUES.get(word[0].lower(), ""), text, flags=re.I))
 
 
@@ -210,6 +214,13 @@ def _plain_decimal(digits: str) -> str:
     if re.fullmatch(r"\d+,\d{1,2}", digits):
         return digits.replace(",", ".")
     return digits.replace(",", "")[:300]
+
+
+def spoken_digits(words: str) -> str:
+    """The digits of a number below 100 as it is said: "fifty three", "one seven", "17"."""
+    if words[0].isdigit():
+        return words
+    return digits_of(words) if all(word in _DIGIT_VALUES for word in words.split()) else str(_spelled(words))
 
 
 def _spelled(words: str) -> int:

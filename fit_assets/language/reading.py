@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from fit_assets.language.background import background
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
+from fit_assets.language.spelled import spelled_postcodes
 from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
@@ -63,6 +64,7 @@ _AREA_IN_CAPITALS = re.compile(
 _FOREIGN_POSTCODE = re.compile(r"\b(?:bt|je|gy|im)[0-9]{1,2}\b")
 
 # Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
+_AT_IT = re.compile(r" (?:in[,.;]|in the (?:business|trade|job|industry)|of experience|on the job)")
 _NEEDS_NO_PLACE = re.compile(r"\b(?:by|per|each|every|rate|tariff)\b")
 _LONGEST = 4 * MAX_QUESTION_CHARS
 
@@ -159,7 +161,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     question = question[:_LONGEST]
     plain = normalise_question(question)
-    text = mend(_untabled(plain), _words_of_names(gazetteer))
+    text = mend(spelled_postcodes(_untabled(plain)), _words_of_names(gazetteer))
     text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)
     places = [
         Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind) for hit in gazetteer.find(text)
@@ -177,7 +179,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     technologies = find_technologies(text)
     numbers = quantities(text)
     exclusions: list[str] = []
-    sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years")]
+    sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years") and not _is_tenure(text, number)]
     asides = _asides(text, [*technologies, *sizes, *codes], places)
     purposes = [span for span in asides if text[slice(*span)].lstrip().startswith("for ")]
     told, text = (_blanked(text, [Named("", *span) for span in spans], " ") for spans in (purposes, asides))
@@ -271,6 +273,13 @@ def _asides(text: str, evidence: Sequence[_Span], places: Sequence[Named]) -> li
     if not _outside(asides, places):
         asides = [span for span in asides if len(_outside([span], places)) == len(places)]
     return asides
+
+
+def _is_tenure(text: str, number: Quantity) -> bool:
+    """Whether it says how long somebody has been at something: "for a decade", "thirty years in,"."""
+    return number.kind == "years" and (
+        text[: number.start].endswith(" for ") or _AT_IT.match(text[number.end :]) is not None
+    )
 
 
 def _outside(asides: Sequence[tuple[int, int]], spans: Sequence[_AnySpan]) -> list[_AnySpan]:

@@ -112,8 +112,8 @@ WORDS: frozenset[str] = word_set(
     spring stack stacks standing start started starting starts state station stations still stop stops story stuff
     subsidies subsidy such suitable sum summarise summary summer sunday support switched system systems ta table
     tail tails take takeover target targets tariff tariff's tariffs team teams tech technologies technology
-    telegraph tell telling telly ten terms than thank thanks that that's the their them then there these they thing
-    things think thinking thirteen thirty this those thoughts thousand three through throughout thursday til till
+    telegraph tell telling telly ten terms than thank thanks that that's the their them then there thereabouts these
+    they thing things think thinking thirteen thirty this those thoughts thousand three through throughout thursday til till
     time timeframe times tiniest to today together tomorrow tonight top tot total totals trade trend try trying
     tuesday turbine turbines tv twelve twenty two type types typical typically u uh uk um under underneath unit
     units until up upcoming update upper upto upward upwards urgent urgently us use used using value values various
@@ -141,7 +141,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             solar subsidy tariff tariffs technology total turbine turbines under urgent within years wind
             approx heat power water outcode hydropower hydros cogen rooftop upwards cogeneration entries
             schemes projects stations systems smaller larger bigger anything everything somewhere versus
-            windfarm windfarms authority authorities nuclear commissioning delete
+            windfarm windfarms onwards storage authority authorities nuclear commissioning delete
             """
         )
     )
@@ -157,9 +157,9 @@ _NO_SLIPS: frozenset[str] = word_set(
 _COMMON_SLIPS = {
     **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
     **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
-    **{"hows": "how", "hou": "how", "listings": "list", "adn": "and", "nad": "and", "wehn": "when"},
+    **{"hows": "how", "hwo": "how", "hou": "how", "listings": "list", "adn": "and", "nad": "and", "wehn": "when"},
     **{"solarpanels": "solar panels", "windpowr": "wind power", "morethan": "more than", "smal": "small"},
-    **{"fitrate": "fit rate", "postcodearea": "postcode area"},
+    **{"fitrate": "fit rate", "battry": "battery", "postcodearea": "postcode area"},
     **{"atleast": "at least", "lessthan": "less than", "uder": "under", "undr": "under", "unde": "under"},
     **{
         "microchp": "micro chp",

@@ -19,6 +19,8 @@ from fit_assets.places import load_gazetteer
         ("solar in fife, for our tax adviser?", "solar in ?"),
         ("We only want those from 2015. Solar in Fife.", "we only want those from 2015. solar in ."),
         ("I'm in Fife. Any hydro?", "i'm in . any hydro?"),
+        ("Land agent, thirty years in, no time. Solar in Fife", "solar in"),
+        ("I've lived here for a decade, so hydro in Fife", "so hydro in"),
     ],
 )
 def test_what_is_told_is_left_out(question: str, kept: str) -> None:
@@ -33,6 +35,7 @@ def test_nothing_is_background_where_nothing_is_searched() -> None:
 @pytest.mark.parametrize(
     ("question", "filters"),
     [
+        ("turbines up to fifty no sixty kilowatts", {"capacity_max_kw": 60, "technology": "Wind"}),
         ("wind in Kent over 200 kW... make that 400", {"capacity_min_kw": 400, "location": "Kent"}),
         ("wind in Kent, no sorry, Essex over 10 kW", {"capacity_min_kw": 10, "location": "Essex"}),
         ("wind in Fife between 10 and 20 kW, no, sorry, 10 and 25 kW", {"capacity_max_kw": 25, "capacity_min_kw": 10}),

@@ -87,6 +87,7 @@ def test_durations_are_decimal_years(text: str, years: list[float]) -> None:
         ("#4004", [(4004, "fit_id")]),
         ("installation 51877", [(51877, "fit_id")]),
         ("fit one three oh seven two", [(13072, "fit_id")]),
+        ("fit two seven double four one", [(27441, "fit_id")]),
         ("fit 500kw", [(500, "kw")]),
         ("top ten", [(10, "number")]),
         ("the 12 largest", [(12, "number")]),
@@ -108,6 +109,7 @@ def test_spans_are_the_words_the_number_was_read_from() -> None:
 
 def test_digits_of_a_spelled_fit_id() -> None:
     assert digits_of("one three oh seven two") == "13072"
+    assert digits_of("two seven double four treble one") == "2744111"
     assert digits_of("13,072") == "13072"
 
 

@@ -30,7 +30,8 @@ _RATE = phrases(
     rf"{_NAMED_TECHNOLOGY} (?:feed[- ]in tariff|fit)(?= (?:that|which|whose|coming|switched|sized?|put|built|"
     r"installed|commissioned|accredited|registered|no|not|over|under|above|below|between|from|north|at|since|after|before|"
     r"in|for|with|down|by|on|near|earlier|later)\b| [0-9]|$)",
-    r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of|paid|is|are|was|were|do|does|did)",
+    r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) "
+    r"(?:for|on|of|paid|is|are|was|were|do|does|did|would|will)",
     r"how much (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
     r"what (?:did|does|do) .* (?:get|earn|receive) (?:as|on|from) (?:an? |the |its |their )?"

@@ -56,7 +56,8 @@ _ORDER = re.compile(
     r"add(?! up)|insert|create|rename|overwrite|correct|cancel(?! that\b)|register(?! (?:entr|details|record))|"
     r"deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
     r"\b(?:delete|overwrite|drop table)\b|"
-    r"\b(?:could|can|would|will) you (?:please |kindly )?(?:change|remove|amend|erase|rename|deregister)\b|"
+    r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
+    r"(?:change|remove|amend|erase|rename|deregister)\b|"
     r"\bput (?:fit )?\d+ (?:on|down|in)\b"
 )
 _OTHER_TOPICS = phrases(

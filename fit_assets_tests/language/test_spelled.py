@@ -1,0 +1,38 @@
+"""Postcodes spelled aloud."""
+
+from __future__ import annotations
+
+import pytest
+
+from fit_assets.language.reading import read
+from fit_assets.language.spelled import spelled_postcodes
+from fit_assets.places import load_gazetteer
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("pee aitch fifteen hydro", "ph15 hydro"),
+        ("solar near york thats why oh thirty one", "solar near york thats yo31"),
+        ("turbines in the kay double u area", "turbines in the kw area"),
+        ("solar in ess why twenty three", "solar in sy23"),
+        ("panels in tee are four", "panels in tr4"),
+        ("gee 51 wind", "g51 wind"),
+        ("wind in ar gee one seven", "wind in rg17"),
+    ],
+)
+def test_letters_are_put_together(said: str, meant: str) -> None:
+    assert spelled_postcodes(said) == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["how many are there", "what you are after", "where are five turbines", "why are you asking", "em 50 kw sites"],
+)
+def test_words_are_no_letters(said: str) -> None:
+    assert spelled_postcodes(said) == said
+
+
+def test_they_are_read_as_postcodes() -> None:
+    assert read("wind in the kay double u area", load_gazetteer()).patterns == ["KW"]
+    assert read("list the wind in ay bee fifty three", load_gazetteer()).patterns == ["AB53"]
