@@ -52,6 +52,11 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _pairs(text: str) -> dict[str, str]:
+    """ "wich:which atleast:at_least" as a mapping."""
+    return {slip: meant.replace("_", " ") for slip, meant in (pair.split(":") for pair in text.split())}
+
+
 # Words that stand in questions without being the name of a place.
 WORDS: frozenset[str] = word_set(
     """
@@ -113,12 +118,12 @@ WORDS: frozenset[str] = word_set(
     subsidies subsidy such suitable sum summarise summary summer sunday support switched system systems ta table
     tail tails take takeover target targets tariff tariff's tariffs team teams tech technologies technology
     telegraph tell telling telly ten terms than thank thanks that that's the their them then there thereabouts these
-    they thing things think thinking thirteen thirty this those thoughts thousand three through throughout thursday til till
-    time timeframe times tiniest to today together tomorrow tonight top tot total totals trade trend try trying
-    tuesday turbine turbines tv twelve twenty two type types typical typically u uh uk um under underneath unit
-    units until up upcoming update upper upto upward upwards urgent urgently us use used using value values various
-    versus very via vicinity view vintage vintages visible vs wal wanna want wanted wanting wants was water watt
-    watts way we wednesday week weekend weeks well went were what what's whatever whats when where where's
+    they thing things think thinking thirteen thirty this those thoughts thousand three through throughout thursday
+    til till time timeframe times tiniest to today together tomorrow tonight top tot total totals trade trend try
+    trying tuesday turbine turbines tv twelve twenty two type types typical typically u uh uk um under underneath
+    unit units until up upcoming update upper upto upward upwards urgent urgently us use used using value values
+    various versus very via vicinity view vintage vintages visible vs wal wanna want wanted wanting wants was water
+    watt watts way we wednesday week weekend weeks well went were what what's whatever whats when where where's
     whereabouts wherever whether which while who who's whole whose wi will wind windmill windmills window windy
     winter with within without wonder wondered wondering work worth wot would write writing ye year yearly years yes
     yesterday yet yield yields you your zero
@@ -154,95 +159,36 @@ _NO_SLIPS: frozenset[str] = word_set(
     """
 )
 # What people write so often that it need not be near.
-_COMMON_SLIPS = {
-    **{"tarrif": "tariff", "tarrifs": "tariffs", "sollar": "solar", "soler": "solar", "hidro": "hydro"},
-    **{"ovr": "over", "abov": "above", "undr": "under", "belo": "below", "btwn": "between", "bween": "between"},
-    **{"hows": "how", "hwo": "how", "hou": "how", "listings": "list", "adn": "and", "nad": "and", "wehn": "when"},
-    **{"solarpanels": "solar panels", "windpowr": "wind power", "morethan": "more than", "smal": "small"},
-    **{"fitrate": "fit rate", "battry": "battery", "postcodearea": "postcode area"},
-    **{"atleast": "at least", "lessthan": "less than", "uder": "under", "undr": "under", "unde": "under"},
-    **{
-        "microchp": "micro chp",
-        "meny": "many",
-        "mani": "many",
-        "moer": "more",
-        "mor": "more",
-        "thn": "than",
-        "lss": "less",
-        "yrs": "years",
-    },
-    **{
-        "les": "less",
-        "teh": "the",
-        "wnd": "wind",
-        "lrge": "large",
-        "lgest": "largest",
-        "bigest": "biggest",
-        "lage": "large",
-        "smll": "small",
-        "instal": "install",
-        "ater": "after",
-        "afer": "after",
-        "goin": "going",
-        "thru": "through",
-        "abt": "about",
-        "lest": "least",
-        "plnts": "plants",
-        "mre": "more",
-        "abve": "above",
-        "bout": "about",
-        "wiv": "with",
-        "comin": "coming",
-        "compair": "compare",
-    },
-    **{"hw": "how", "abv": "above", "howmany": "how many", "mny": "many", "wich": "which", "whch": "which"},
-    # Scots and the North.
-    **{
-        "aboot": "around",
-        "hunner": "hundred",
-        "twa": "two",
-        "watter": "water",
-        "aw": "all",
-        "ferm": "farm",
-        "ferms": "farms",
-        "gie": "give",
-        "hoo": "how",
-        "mair": "more",
-    },
-    **{
-        "monny": "many",
-        "mony": "many",
-        "muckle": "big",
-        "nae": "no",
-        "ow": "how",
-        "ony": "any",
-        "oot": "out",
-        "ower": "over",
-        "roon": "round",
-    },
-    **{"roond": "round", "toon": "town", "toons": "towns", "wee": "small", "whaur": "where", "whit": "what"},
-}
+_COMMON_SLIPS = _pairs(
+    """
+    abov:above abt:about abv:above abve:above adn:and afer:after ater:after atleast:at_least battry:battery
+    belo:below bigest:biggest bout:about btwn:between bween:between comin:coming compair:compare fitrate:fit_rate
+    goin:going hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install lage:large les:less
+    lessthan:less_than lest:least lgest:largest listings:list lrge:large lss:less mani:many meny:many
+    microchp:micro_chp mny:many moer:more mor:more morethan:more_than mre:more nad:and ovr:over plnts:plants
+    postcodearea:postcode_area smal:small smll:small solarpanels:solar_panels soler:solar sollar:solar
+    tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through uder:under unde:under undr:under wehn:when
+    whch:which wich:which windpowr:wind_power wiv:with wnd:wind yrs:years
+    """
+)
+# Scots and the North.
+_DIALECT = _pairs(
+    """
+    aboot:around aw:all ferm:farm ferms:farms gie:give hoo:how hunner:hundred mair:more monny:many mony:many
+    muckle:big nae:no ony:any oot:out ow:how ower:over roon:round roond:round toon:town toons:towns twa:two
+    watter:water wee:small whaur:where whit:what
+    """
+)
+_ALWAYS_MEANT = _COMMON_SLIPS | _DIALECT
 # What people write without its vowels: "frst", "arnd".
 _VOWELS = re.compile(r"(?<=[a-z])[aeiou]")
 _SHORTENED = {
     _VOWELS.sub("", word): word
-    for word in (
-        *(
-            "above",
-            "after",
-            "around",
-            "below",
-            "before",
-            "between",
-            "biggest",
-            "farm",
-            "farms",
-            "first",
-            "from",
-            "largest",
-        ),
-        *("least", "left", "more", "most", "north", "over", "plants", "sites", "smallest", "south", "than", "turbine"),
-        *("turbines", "under", "with", "years"),
+    for word in word_set(
+        """
+        above after around below before between biggest farm farms first from largest least left more most north over
+        plants sites smallest south than turbine turbines under with years
+        """
     )
 }
 _WORD = re.compile(r"[a-z]{2,}")
@@ -292,8 +238,8 @@ def _mended(word: str, names: Container[str]) -> str:
         return meant
     if len(word) > 2 and word in _SHORTENED:
         return _SHORTENED[word]
-    if len(word) < 5 or word in _COMMON_SLIPS:
-        return _COMMON_SLIPS.get(word) or (_mended_short(word) if len(word) == 4 else word)
+    if len(word) < 5 or word in _ALWAYS_MEANT:
+        return _ALWAYS_MEANT.get(word) or (_mended_short(word) if len(word) == 4 else word)
     return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
 
 

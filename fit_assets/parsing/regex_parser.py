@@ -96,11 +96,11 @@ def _search(asked: Reading) -> Filters:
             filters.pop("include_revenue", None)  # "what tariff do they earn"
         return filters | rate | years(asked, is_rate=True)
     ranking = rank(asked)
-    figures = aggregation(asked, ranking)
+    compared = comparison(asked, "locations" in filters)
+    figures = aggregation(asked, ranking, bool(compared))
     if "group_by" in figures and filters.get("include_revenue") and figures["group_by"] == "commissioned_year":
         figures = {}  # "revenue per year" is no breakdown
     filters |= figures or ranking
-    compared = comparison(asked, "locations" in filters)
     if filters.get("sort_by") == "revenue_desc":
         filters.pop("include_revenue", None)
         if compared and asked.has(BY_REVENUE):

@@ -327,14 +327,14 @@ _VERSUS = phrases(
 )
 
 
-def aggregation(asked: Reading, ranking: Filters) -> Filters:
+def aggregation(asked: Reading, ranking: Filters, compares: bool) -> Filters:
     """``query_type``, ``aggregation`` and ``group_by`` where a figure or a breakdown is asked for.
 
     Groups may be ranked ("top 5 regions by capacity"), a single figure may not.
     """
     group = _group(asked)
     figure = _figure(asked, {} if group else ranking)
-    if (group or comparison(asked)) and figure is None and _names_power(asked):
+    if (group or compares) and figure is None and _names_power(asked):
         figure = "sum_capacity"
     if not group and asked.has(_HIGHEST_SIZE_OF):
         figure = "max_capacity"

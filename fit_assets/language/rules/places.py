@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
@@ -92,7 +93,7 @@ def place(asked: Reading) -> Filters:
     return ({"location": names[0]} if names else {}) | ({"postcode_patterns": patterns} if patterns else {})
 
 
-def _joined(asked: Reading, names: list[str]) -> list[str]:
+def _joined(asked: Reading, names: Sequence[str]) -> list[str]:
     """Those of the names that a list or comparison joins to a place that is known.
 
     Else the question asks about the known one, and the name is of something else: "I'm in the car; wind in Fife?".
@@ -112,11 +113,12 @@ def _joined(asked: Reading, names: list[str]) -> list[str]:
             return [name for name in names if name in kept]
 
 
-def unknown_places(asked: Reading) -> list[str]:
+@lru_cache(maxsize=16)  # the place, the scope and the note all ask
+def unknown_places(asked: Reading) -> tuple[str, ...]:
     """Names that the gazetteer lacks, in Title Case: words after a preposition, or capitalised, that are no words of
     the domain."""
     if asked.outside_great_britain:
-        return []
+        return ()
     found: list[str] = []
     aside = _end_of_aside(asked)
     position = 0
@@ -132,7 +134,7 @@ def unknown_places(asked: Reading) -> list[str]:
     found = [_as_capitalised(asked, name) for name in [*found, *_listed(asked)]]
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
         found = _capitalised(asked) or _beside_technology(asked)
-    return list(dict.fromkeys(map(title_case, found)))
+    return tuple(dict.fromkeys(map(title_case, found)))
 
 
 def _end_of_aside(asked: Reading) -> int:
