@@ -129,6 +129,8 @@ def test_find_spellings(gazetteer: Gazetteer, question: str, expected: list[str]
         ("gloustershire", "Gloucestershire"),
         ("middlesborough", "Middlesbrough"),
         ("stokeontrnet", "Stoke-on-Trent"),
+        ("harrow gate", "Harrogate"),
+        ("care philly", "Caerphilly"),
     ],
 )
 def test_find_misspelt(gazetteer: Gazetteer, misspelt: str, name: str) -> None:

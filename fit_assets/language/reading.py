@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from fit_assets.language.background import background
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
-from fit_assets.language.spelled import spelled_postcodes
+from fit_assets.language.spelled import spelled_together
 from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
@@ -32,13 +32,17 @@ _STUCK = re.compile(
 )
 # "200to800kw", "turbinesnear oban", "w yorks,200kw", "wind /1mw"
 _UNSPACED = re.compile(
-    r"(?<=\d)(to)(?=\d)|\b((?:turbine|panel|farm|site|scheme|plant|digester)s)(?=(?:near|in|over|under|around|by|since)\b)|"
+    r"(?<=\d)(to)(?=\d)|"
+    r"\b((?:turbine|panel|farm|site|scheme|plant|digester)s|hydros?|wind|solar|biogas|chp|pv)"
+    r"(?=(?:near|in|over|under|above|below|around|by|since|to)(?![a-z]))|"
     r"(?<=[a-z ])(,)(?=\d)|(?<= )(/)(?=\d)|(?<=\d)(/)(?=[a-z]{1,2}\d)"
 )
 _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
 
 # Dictated: "how erm many".
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
+# "50kwto100kw", "1.5mwor more"
+_BEHIND_UNIT = re.compile(r"(?<=\d)([km]w)(?=(?:to|or|and|in|near|plus|max|min)(?![a-z]))")
 # "b4 2014"; alone it is a postcode.
 _TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
 # "under a yr left" is not in Ayr.
@@ -161,7 +165,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     question = question[:_LONGEST]
     plain = normalise_question(question)
-    text = mend(spelled_postcodes(_untabled(plain)), _words_of_names(gazetteer))
+    text = mend(spelled_together(_untabled(plain)), _words_of_names(gazetteer))
     text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)
     places = [
         Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind) for hit in gazetteer.find(text)
@@ -214,6 +218,7 @@ def _alone(question: str, text: str, gazetteer: Gazetteer) -> list[Named]:
 def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
+    text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)

@@ -1,10 +1,11 @@
-"""Postcodes as they are spelled aloud and written down by a machine: "pee aitch fifteen", "the kay double u area"."""
+"""What is spelled aloud and written down by a machine: "pee aitch fifteen", "the kay double u area", "pee vee"."""
 
 from __future__ import annotations
 
 import re
 
 from fit_assets.language.numbers import SPOKEN_BELOW_100, spoken_digits
+from fit_assets.places import POSTCODE_AREAS
 
 _LETTERS = {
     name: letter
@@ -26,14 +27,22 @@ _CODE = re.compile(
 )
 
 
-def spelled_postcodes(text: str) -> str:
-    """A normalised text with postcode areas and outward codes that are spelled letter by letter put together."""
-    return _CODE.sub(_together, text)
+_AREA = re.compile(r"(?<=\bpostcode )((?:area )?)([a-z]) ([a-z])\b|\b()([a-z]) ([a-z])(?= postcodes?\b)")
+_ACRONYMS = {
+    "pv": re.compile(r"\bpee vee\b"),
+    "chp": re.compile(r"\b(?:see|c) (?:aitch|haitch|h) (?:pee|p)\b"),
+    "ppa": re.compile(r"\b(?:pee|p) (?:pee|p) (?:ay|a)\b"),
+}
+
+
+def spelled_together(text: str) -> str:
+    """A normalised text with postcodes and acronyms that are spelled letter by letter put together."""
+    for acronym, said in _ACRONYMS.items():
+        text = said.sub(acronym, text)
+    return _CODE.sub(_together, _AREA.sub(lambda said: "".join(filter(None, said.groups())), text))
 
 
 def _together(spelled: re.Match[str]) -> str:
-    from fit_assets.places import POSTCODE_AREAS
-
     letters = "".join(_LETTERS[name] for name in _LETTER.findall(spelled["letters"]))
     if letters.upper() not in POSTCODE_AREAS:
         return spelled[0]

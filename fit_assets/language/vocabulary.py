@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import OSA
 
 from fit_assets.filters import Technology
+from fit_assets.places import POSTCODE_AREAS
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ WORDS: frozenset[str] = word_set(
     various versus very via vicinity view vintage vintages visible vs wal wanna want wanted wanting wants was water
     watt watts way we wednesday week weekend weeks well went were what what's whatever whats when where where's
     whereabouts wherever whether which while who who's whole whose wi will wind windmill windmills window windy
-    winter with within without wonder wondered wondering work worth wot would write writing ye year yearly years yes
+    winter with within without wonder wondered wondering work worth would write writing ye year yearly years yes
     yesterday yet yield yields you your zero
     """
 )
@@ -146,7 +147,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             solar subsidy tariff tariffs technology total turbine turbines under urgent within years wind
             approx heat power water outcode hydropower hydros cogen rooftop upwards cogeneration entries
             schemes projects stations systems smaller larger bigger anything everything somewhere versus
-            windfarm windfarms onwards storage authority authorities nuclear commissioning delete
+            windfarm windfarms onwards storage authority authorities nuclear commissioning delete change
             """
         )
     )
@@ -154,8 +155,9 @@ _KEYWORDS: tuple[str, ...] = tuple(
 # Words that one slip turns into a keyword, but that people mean as they stand.
 _NO_SLIPS: frozenset[str] = word_set(
     """
-    abode abort battery court empire expert fired former forms firms juices largess less mention mounted never polar
-    shall singe site's smell sonar stall status still title toll tribunal undo untidy want went wine wing form diary
+    abode abort battery charge charged charges court diary empire expert fired firms form former forms juices
+    largess less mention mounted never polar shall singe site's smell sonar stall status still title toll tribunal
+    undo untidy want went wine wing
     """
 )
 # What people write so often that it need not be near.
@@ -167,8 +169,8 @@ _COMMON_SLIPS = _pairs(
     lessthan:less_than lest:least lgest:largest listings:list lrge:large lss:less mani:many meny:many
     microchp:micro_chp mny:many moer:more mor:more morethan:more_than mre:more nad:and ovr:over plnts:plants
     postcodearea:postcode_area smal:small smll:small solarpanels:solar_panels soler:solar sollar:solar
-    tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through uder:under unde:under undr:under wehn:when
-    whch:which wich:which windpowr:wind_power wiv:with wnd:wind yrs:years
+    tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through uder:under unde:under undr:under watr:water wehn:when
+    wot:what hav:have irland:ireland whch:which wich:which windpowr:wind_power wiv:with wnd:wind yrs:years
     """
 )
 # Scots and the North.
@@ -192,12 +194,27 @@ _SHORTENED = {
     )
 }
 _WORD = re.compile(r"[a-z]{2,}")
+_BEFORE_DIGITS = re.compile(r"(?<![a-z0-9])[a-z]{2,}(?=\d)")
 _THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) )then\b|(?<=\bsmaller )then\b")
 
 # Dictated: "of for hundred kilowatts".
 _MISHEARD = re.compile(
-    r"\b(of|over|above|under|below|than|least|most|about) (for|to|too)(?= (?:hundred|thousand|mega\w+|kilow\w+)\b)"
+    r"\b(of|over|above|under|below|than|least|most|about) (for|to|too)"
+    r"(?= (?:hundred|thousand|mega\w+|kilow\w+|years)\b)"
 )
+_HOMOPHONES = (
+    (re.compile(r"\bkiller ?watts?\b"), "kilowatts"),
+    (re.compile(r"^wear (?=are|is)"), "where "),
+    (re.compile(r"\bre powering\b"), "repowering"),
+    (re.compile(r"(?<=\bin )eng\b"), "england"),
+    (re.compile(r" full stop$"), ""),
+)
+# Places that sound like words: only where a place is said.
+_PLACES_HEARD = _pairs(
+    "leads:leeds whales:wales lester:leicester wooster:worcester gloster:gloucester darby:derby "
+    "arguile:argyll reeding:reading burry:bury"
+)
+_PLACE_HEARD = re.compile(rf"\b(in|near|around|of|from|and) ({'|'.join(_PLACES_HEARD)})\b")
 _KNOW = re.compile(r"(?<=\bwe )no(?= of\b)")
 _FROM = re.compile(r"\bform(?= (?:19|20)\d\d\b)")
 _HEARD = {"for": "four", "to": "two", "too": "two"}
@@ -225,8 +242,12 @@ def excluded(text: str, start: int) -> str:
 
 def mend(text: str, names: Container[str]) -> str:
     """A normalised text with misspelt domain words put right; words in ``names`` (of places) are left alone."""
-    mended = _WORD.sub(lambda match: _mended(match[0], names), text)
+    mended = _BEFORE_DIGITS.sub(lambda match: _unstuck(match[0], names), text)
+    mended = _WORD.sub(lambda match: _mended(match[0], names), mended)
     mended = _MISHEARD.sub(lambda heard: f"{heard[1]} {_HEARD[heard[2]]}", mended)
+    for heard, meant in _HOMOPHONES:
+        mended = heard.sub(meant, mended)
+    mended = _PLACE_HEARD.sub(lambda heard: f"{heard[1]} {_PLACES_HEARD[heard[2]]}", mended)
     mended = _FROM.sub("from", _KNOW.sub("know", mended))
     return _THEN.sub("than", mended)
 
@@ -241,6 +262,13 @@ def _mended(word: str, names: Container[str]) -> str:
     if len(word) < 5 or word in _ALWAYS_MEANT:
         return _ALWAYS_MEANT.get(word) or (_mended_short(word) if len(word) == 4 else word)
     return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
+
+
+def _unstuck(word: str, names: Container[str]) -> str:
+    """A word that a number is stuck to ("exactly500kw") and a blank; but the letters of a postcode as they are."""
+    meant = _mended(word, names)
+    known = meant in WORDS or meant in _KEYWORDS or find_technologies(meant)
+    return f"{word} " if known and word.upper() not in POSTCODE_AREAS else word
 
 
 def _retyped(word: str) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Postcodes spelled aloud."""
+"""What is spelled aloud."""
 
 from __future__ import annotations
 
 import pytest
 
 from fit_assets.language.reading import read
-from fit_assets.language.spelled import spelled_postcodes
+from fit_assets.language.spelled import spelled_together
 from fit_assets.places import load_gazetteer
 
 
@@ -19,10 +19,12 @@ from fit_assets.places import load_gazetteer
         ("panels in tee are four", "panels in tr4"),
         ("gee 51 wind", "g51 wind"),
         ("wind in ar gee one seven", "wind in rg17"),
+        ("pee vee in the postcode area d g", "pv in the postcode area dg"),
+        ("micro see h p", "micro chp"),
     ],
 )
 def test_letters_are_put_together(said: str, meant: str) -> None:
-    assert spelled_postcodes(said) == meant
+    assert spelled_together(said) == meant
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def test_letters_are_put_together(said: str, meant: str) -> None:
     ["how many are there", "what you are after", "where are five turbines", "why are you asking", "em 50 kw sites"],
 )
 def test_words_are_no_letters(said: str) -> None:
-    assert spelled_postcodes(said) == said
+    assert spelled_together(said) == said
 
 
 def test_they_are_read_as_postcodes() -> None:
