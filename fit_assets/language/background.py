@@ -1,7 +1,8 @@
 """What a question tells beside what it asks: "I'm in Leeds till Friday", "for my essay", "hence the odd hour".
 
 Its numbers, names and topics are no filters. Only what names nothing of the search is background, and only where
-something else does.
+something else does. What comes before the question may name a place or a technology, where the question names its own:
+"my dad's farm near Tiverton got its first turbine in 2012, so how many wind sites are there in Kent?"
 """
 
 from __future__ import annotations
@@ -75,13 +76,14 @@ _CLAUSE = re.compile(rf"(?:{_BEGINS})?(?:(?!{_BEGINS})[^,()])+|{_BEGINS}|[,()]")
 _TELLS = re.compile(
     r"\b(?:i|i'm|i've|me|we|we're|we've|us|my|our|he|he's|she|she's|they|his|her|it's|someone|somebody|(?:used|new) to|"
     r"hello|hi|hence|retired|grew|dictat\w+|excuse|aside|(?:long|different|another) story|lease|booking|"
-    r"being funny)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
+    r"being funny|thanks for|thank you for)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|all (?!this|that|the)|show|list|find|give|"
+    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|(?<!at )all (?!this|that|the)|show|list|"
+    r"(?<!can't )find|give|"
     r"tell|send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"interested|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|do you|"
+    r"interest(?:ed|s)?|namely|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|do you|"
     r"(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
@@ -89,6 +91,31 @@ _ASKS = re.compile(
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
 _Span = tuple[int, int]
+
+
+def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
+    """Spans of what a question names in passing before it asks, where what it asks names another of the kind.
+
+    Args:
+        text: the question as it is read.
+        named: what it names: a kind, begin and end. Years and durations need no other.
+    """
+    clauses = [
+        clause.span()
+        for sentence in _SENTENCE.finditer(text)
+        for clause in _CLAUSE.finditer(text, *sentence.span())
+        if text[slice(*clause.span())].strip(" ,()")
+    ]
+    asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
+    told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
+    if told == asked:
+        return []
+    begin, end = clauses[told][0], clauses[asked][0]
+    kinds = {kind for kind, start, _ in named if start >= end}
+    if "technology" not in kinds:
+        return []
+    passing = {*kinds, "year", "years"}
+    return [(start, stop) for kind, start, stop in named if begin <= start < end and kind in passing]
 
 
 def background(text: str, evidence: Sequence[int]) -> list[_Span]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from fit_assets.language.background import background
+from fit_assets.language.background import background, told_before
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
 from fit_assets.language.spelled import spelled_together
@@ -177,7 +177,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
     text = _blanked(text, [*places, *codes])
-    wrong = taken_back(text, _kinds(places, codes, find_technologies(text), quantities(text)))
+    named = _kinds(places, codes, find_technologies(text), quantities(text))
+    wrong = [*taken_back(text, named), *told_before(text, named)]
     text = _blanked(text, [Named("", *span) for span in wrong], " ")
     places, codes = _outside(wrong, places), _outside(wrong, codes)
     technologies = find_technologies(text)

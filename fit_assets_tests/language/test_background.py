@@ -35,6 +35,31 @@ def test_nothing_is_background_where_nothing_is_searched() -> None:
 @pytest.mark.parametrize(
     ("question", "filters"),
     [
+        (
+            "Hi, my dad's farm near Tiverton got a turbine in 2012 and I'm curious: how many wind sites in Kent?",
+            {"aggregation": "count", "location": "Kent", "query_type": "aggregation", "technology": "Wind"},
+        ),
+        (
+            "Thanks for yesterday's figures on hydro! Today I only need wind in Fife",
+            {"location": "Fife", "technology": "Wind"},
+        ),
+        # What the question does not name again is asked for all the same.
+        ("we have 500 kW in mind, so wind in Fife?", {"capacity_min_kw": 500, "location": "Fife"}),
+        ("my farm is in Fife, so where is the nearest hydro?", {"location": "Fife", "technology": "Hydro"}),
+    ],
+)
+def test_what_is_named_in_passing_is_no_filter(question: str, filters: dict[str, object]) -> None:
+    parsed = RegexParser().parse(question).filters
+    assert parsed is not None
+    found = parsed.to_dict()
+    assert found.get("locations") is None
+    assert {key: found.get(key) for key in filters} == filters
+    assert "commissioned_year_min" not in found
+
+
+@pytest.mark.parametrize(
+    ("question", "filters"),
+    [
         ("turbines up to fifty no sixty kilowatts", {"capacity_max_kw": 60, "technology": "Wind"}),
         ("wind in Kent over 200 kW... make that 400", {"capacity_min_kw": 400, "location": "Kent"}),
         ("wind in Kent, no sorry, Essex over 10 kW", {"capacity_min_kw": 10, "location": "Essex"}),

@@ -20,8 +20,12 @@ _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp)(?:'s)? )*"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:single )?{_OF_WHAT}{_SIZE}\b{_NO_BOUND}")
+_HIGHEST = re.compile(
+    rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
+)
+_LOWEST = re.compile(
+    rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
+)
 # "How big is the smallest digester" asks for a figure as well.
 _SIZE_OF_THE = (
     rf"(?:how (?:big|large|small|many {_POWER}|much {_POWER})|what (?:capacity|size)) "
@@ -177,7 +181,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "revenue_desc",
         phrases(
-            rf"{_MOST}[ -](?:(?:[0-9]+|[a-z]+) )?(?:"
+            rf"{_MOST}[ -](?:(?:[0-9]+|[a-z]+) )?{_OF_WHAT}(?:"
             "earn(?:ing|ers?|ings)|paid|paying|revenues?|incomes?|lucrative|profitable|money)",
             "earn(?:s|ing)? (?:the )?most",
             rf"(?:{_DESCENDING}|highest to lowest) (?:revenue|income|earnings)",
@@ -304,7 +308,7 @@ _ROWS = re.compile(
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
 _COMPARE = phrases(
-    r"compar\w+",
+    r"compar\w+(?! notes)",
     "head[- ]to[- ]head",
     "contrast",
     "side by side",

@@ -72,7 +72,7 @@ _OTHER_TOPICS = phrases(
     "(?:write|compose|draft) (?:me )?an?",
     "haikus?",
     # "for my essay: average capacity by country" is a question all the same.
-    "(?<!for my )(?<!for an )(?<!for the )(?<!my )essays?(?! (?:is )?(?:due|deadline|tomorrow|tonight))",
+    "(?<!for my )(?<!for an )(?<!the )(?<!my )essays?(?! (?:is )?(?:due|deadline|tomorrow|tonight))",
     "recipe",
     "heads of terms",
     "term sheets?",
