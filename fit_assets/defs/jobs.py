@@ -15,11 +15,11 @@ build_all = dg.define_asset_job(
     tags={KIND: "training"},
 )
 
-# From the corrections down to what is served. natural_metrics takes as long as all the rest, and promotion_report asks
-# the natural test half itself. regex_metrics is not downstream of feedback, and ab_report reads it from
-# the last full run: the questions and the regex parser are the same.
+# From the corrections down to what is served. natural_metrics takes as long as all the rest, and ab_report asks the
+# natural test half itself, for promotion_report as well. regex_metrics is not downstream of feedback: ab_report reads
+# it from the last full run, for the questions and the regex parser are the same.
 # Plain decoding is asked a part of the test split: it shows whether packaging has damaged something.
-PLAIN_QUESTIONS = 100
+PLAIN_QUESTIONS = 50
 RETRAINING: dict[str, Any] = {
     "ops": {
         "lora_adapter": {"config": {"retrain": True}},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fit_assets.evaluation.versions import Version
 
 GROUP = "release"
+NATURAL_QUESTIONS = "natural_questions"
 
 
 @dg.asset(
@@ -127,8 +128,9 @@ def compared(
         force=force,
     )
     pairs = {"frozen test": (frozen, load_report("gguf_metrics"))}
-    for name, questions in {"natural questions": natural_test(), "recent feedback": recent_feedback()}.items():
-        file = name.replace(" ", "_")
+    sets = {NATURAL_QUESTIONS: natural_test(), "recent_feedback": recent_feedback()}
+    for file, questions in sets.items():
+        name = file.replace("_", " ")
         before = report_on(context, present.digest, path, file, questions, force=force)
         pairs[name] = before, report_on(context, candidate, layout.gguf(), file, questions, force=force)
     return pairs

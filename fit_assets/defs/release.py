@@ -26,7 +26,7 @@ from fit_assets.defs.dataset import RULES, SPLITS, splits_subject
 from fit_assets.defs.evaluations import load_report, measure, question_inputs
 from fit_assets.defs.package import made_of, release_folder
 from fit_assets.defs.packaging import packaging_gates
-from fit_assets.defs.promotion import read_verdict
+from fit_assets.defs.promotion import NATURAL_QUESTIONS, natural_test, read_verdict, report_on
 from fit_assets.defs.resources import Tracking, run_id_of
 from fit_assets.evaluation import thresholds
 from fit_assets.training.presets import get_preset
@@ -47,7 +47,8 @@ class AbConfig(ArtifactConfig):
 
     questions: int = Field(
         default=thresholds.AB_QUESTIONS,
-        description="Questions in all: test split, natural and validation questions, filled up with generated ones.",
+        description="Questions in all: test split, natural test half, then natural questions to develop by, validation "
+        "questions and generated ones.",
     )
     seed: int = Field(default=20_260, description="Seed of the generated questions; training uses another.")
 
@@ -63,12 +64,13 @@ class AbConfig(ArtifactConfig):
 def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.MaterializeResult[None]:
     """The packaged model against the regex parser, question by question.
 
-    The answers on the test split are those of ``gguf_metrics`` and ``regex_metrics``; both parsers are asked further
-    questions until there are enough to see a difference of three points.
+    The answers on the test split are those of ``gguf_metrics`` and ``regex_metrics``, and what the model makes of the
+    natural test half is kept for ``promotion_report``; both parsers are asked further questions until there are enough
+    to see a difference of three points.
     """
     from fit_assets.evaluation import plots
     from fit_assets.evaluation.compare import compare
-    from fit_assets.evaluation.evaluate import Report
+    from fit_assets.evaluation.evaluate import Report, evaluate_parser
     from fit_assets.parsing.regex_parser import RegexParser
     from fit_assets.parsing.registry import gguf_parsers_at_once
 
@@ -76,7 +78,10 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
     model_test = load_report("gguf_metrics")
     upstream(layout.regex_report(), "regex_metrics")
     regex_test = Report.load(layout.regex_report())
-    extra = more_questions(config.questions - len(model_test.predictions), config.seed)
+    wanted = config.questions - len(model_test.predictions)
+    natural = natural_test()
+    natural = natural if len(natural) <= wanted else []
+    extra = more_questions(wanted - len(natural), config.seed)
     asked = question_inputs() | {"extra": artifacts.digest_of_value([[one.q, one.gold.canonical()] for one in extra])}
     _, model_extra, model_reused = measure(
         context,
@@ -90,6 +95,10 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         context, layout.report("ab_regex"), asked, RegexParser, lambda: extra, force=config.force
     )
     model, regex = _joined(model_test, model_extra), _joined(regex_test, regex_extra)
+    disagreements = table_of(_disagreements(regex, model))  # of the natural test half, figures only
+    if natural:
+        model = _joined(model, report_on(context, gguf, layout.gguf(), NATURAL_QUESTIONS, natural, force=config.force))
+        regex = _joined(regex, evaluate_parser(RegexParser(), natural))
     # The further questions were asked several at a time; how long one takes is known from the test split.
     pace = compare(regex_test, model_test)
     against_regex = replace(
@@ -105,7 +114,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         "against_regex": against_regex.to_dict(),
     }
     artifacts.write_text(target, json.dumps(content, indent=1) + "\n")
-    record = artifacts.write_record(target, {"gguf": gguf, **asked})
+    record = artifacts.write_record(target, {"gguf": gguf, "natural": len(natural), **asked})
     return materialized(
         target,
         record.digest,
@@ -119,7 +128,7 @@ def ab_report(context: dg.AssetExecutionContext, config: AbConfig) -> dg.Materia
         median_ms_model=against_regex.median_ms_b,
         median_ms_regex=against_regex.median_ms_a,
         comparison=picture(plots.ab_comparison(against_regex), "A/B"),
-        disagreements=table_of(_disagreements(regex, model)),
+        disagreements=disagreements,
     )
 
 
@@ -140,7 +149,8 @@ def enough_questions() -> dg.AssetCheckResult:
 
 
 def more_questions(wanted: int, seed: int) -> list["Question"]:
-    """Questions beside the test split: natural ones, the validation split, then fresh ones of phrases and another seed.
+    """Questions beside the test split and the natural test half: natural ones to learn from, the validation split,
+    then fresh ones of phrases and another seed.
 
     None of them is in the training split.
     """
