@@ -83,8 +83,8 @@ _ASKS = re.compile(
     r"(?<!can't )find|give|"
     r"tell|send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"interest(?:ed|s)?|namely|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|do you|"
-    r"(?<![a-z] )does|"
+    r"interested|interests? me|namely|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|"
+    r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
 )

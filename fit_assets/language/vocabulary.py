@@ -176,9 +176,9 @@ _COMMON_SLIPS = _pairs(
 # Scots and the North.
 _DIALECT = _pairs(
     """
-    aboot:around aw:all ferm:farm ferms:farms gie:give hoo:how hunner:hundred mair:more monny:many mony:many
-    muckle:big nae:no ony:any oot:out ow:how ower:over roon:round roond:round toon:town toons:towns twa:two
-    watter:water wee:small whaur:where whit:what
+    aboot:around auld:old auldest:oldest aw:all ferm:farm ferms:farms gie:give hoo:how hunner:hundred mair:more
+    monny:many mony:many muckle:big nae:no ony:any oot:out ow:how ower:over roon:round roond:round toon:town
+    toons:towns twa:two undred:hundred watter:water wee:small whaur:where whit:what ydro:hydro
     """
 )
 _ALWAYS_MEANT = _COMMON_SLIPS | _DIALECT

@@ -361,6 +361,11 @@ FOUND: list[tuple[str, dict[str, Any]]] = [
     ("forecast aside, wind farms in Sutherland", {"technology": "Wind", "location": "Sutherland"}),
     ("hydro in Torness near the nuclear station", {"technology": "Hydro", "location": "Torness"}),
     ("battery storage in Bridgwater", {"query_type": "unsupported"}),
+    ("miss says explain how a hydro turbine makes electricity", {"query_type": "unsupported"}),
+    ("Put my company down as the owner of FIT 3106", {"query_type": "unsupported"}),
+    ("twenty hydros in Fife with the FIT expiring soonest",
+     {"limit": 20, "location": "Fife", "postcode_patterns": ["KY"], "sort_by": "fit_remaining_asc",
+      "technology": "Hydro"}),
     ("update me on the solar in Essex", {"technology": "Photovoltaic", "location": "Essex"}),
     ("update the solar in Essex to 50 kW", {"query_type": "unsupported"}),
     ("which 25 photovoltaic sites in England are the largest?", {

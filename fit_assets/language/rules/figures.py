@@ -301,7 +301,7 @@ _TOP_BEFORE = re.compile(
 )
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(
-    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|results?\b|rows?\b|"
+    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|hydros\b|results?\b|rows?\b|"
     r",? ?(?:say|will do|would do|is plenty|is enough)\b"
 )
 

@@ -58,7 +58,7 @@ _ORDER = re.compile(
     r"\b(?:delete|overwrite|drop table)\b|"
     r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
-    r"\bput (?:fit )?\d+ (?:on|down|in)\b"
+    r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)"
 )
 _OTHER_TOPICS = phrases(
     "weather(?!-)",
@@ -83,7 +83,7 @@ _OTHER_TOPICS = phrases(
     "football",
     "restaurants?",
     "hotels?",
-    "explain (?!which)",
+    "explain(?! which)",
     "invented",
     "made of",
     "who (?:invented|was(?! (?:commissioned|built|installed|accredited|registered))|won)",
@@ -125,7 +125,7 @@ _OTHER_TOPICS = phrases(
     "(?:what's|whats|watch|film) .*telly",
     "clean(?:ing)? (?:the |my |our )(?:solar )?panels",
     "(?:panels|turbines) (?:would|do|will|should) (?:i|we) need",
-    r"how (?:duz|dos) ",
+    "how (?:duz|dos)",
     "(?:electric|electricity|energy|gas) prices?",
     "(?:installer|electrician|plumber)s?",
     "planning (?:consent|rules?)",
