@@ -83,8 +83,11 @@ def decide(pairs: Mapping[str, tuple[Report, Report]]) -> Verdict:
     net = sum(standing.gained - standing.lost for standing in standings)
     if net <= 0:
         asked = sum(standing.n for standing in standings)
-        fewer = f": {-net} fewer right answers to {asked:,} questions" if net else ""
-        reasons.append(f"it is no better than production{fewer}")
+        gained = sum(standing.gained for standing in standings)
+        right = f"{-net} fewer right answers" if net else "as many right answers"
+        reasons.append(
+            f"it is no better than production: {right} to {asked:,} questions ({gained} gained, {gained - net} lost)"
+        )
     for standing in standings:
         points, _, high = standing.difference
         if high < 0:

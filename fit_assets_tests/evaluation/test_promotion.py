@@ -33,9 +33,11 @@ def test_a_candidate_that_is_better_everywhere_is_promoted() -> None:
 
 
 def test_equal_is_not_better() -> None:
-    verdict = decide({"test": (report(400, range(20)), report(400, range(20)))})
+    verdict = decide({"test": (report(400, range(20)), report(400, range(1, 21)))})
     assert not verdict.promote
-    assert verdict.reasons == ("it is no better than production",)
+    assert verdict.reasons == (
+        "it is no better than production: as many right answers to 400 questions (1 gained, 1 lost)",
+    )
 
 
 def test_what_the_intervals_cannot_tell_is_outweighed_by_a_gain_elsewhere() -> None:
@@ -43,7 +45,7 @@ def test_what_the_intervals_cannot_tell_is_outweighed_by_a_gain_elsewhere() -> N
     gain = (report(20, range(15)), report(20, range(3)))
     assert decide({"test": small_loss, "feedback": gain}).promote
     assert decide({"test": small_loss}).reasons == (
-        "it is no better than production: 2 fewer right answers to 400 questions",
+        "it is no better than production: 2 fewer right answers to 400 questions (0 gained, 2 lost)",
     )
 
 
