@@ -80,13 +80,13 @@ def decide(pairs: Mapping[str, tuple[Report, Report]]) -> Verdict:
         if production.predictions or candidate.predictions
     )
     reasons = []
-    net = sum(standing.gained - standing.lost for standing in standings)
-    if net <= 0:
+    gained = sum(standing.gained for standing in standings)
+    lost = sum(standing.lost for standing in standings)
+    if gained <= lost:
         asked = sum(standing.n for standing in standings)
-        gained = sum(standing.gained for standing in standings)
-        right = f"{-net} fewer right answers" if net else "as many right answers"
+        right = f"{lost - gained} fewer right answers" if gained < lost else "as many right answers"
         reasons.append(
-            f"it is no better than production: {right} to {asked:,} questions ({gained} gained, {gained - net} lost)"
+            f"it is no better than production: {right} to {asked:,} questions ({gained} gained, {lost} lost)"
         )
     for standing in standings:
         points, _, high = standing.difference

@@ -56,18 +56,8 @@ DOMAIN = phrases(
 )
 # What says something of installations without naming them.
 _OF_THEM = phrases(
-    *(
-        "revenues?",
-        "incomes?",
-        r"(?<!she )(?<!he )(?<!i )earn\w*",
-        "windows?",
-        "fitted",
-        "put (?:in|up)",
-        "live",
-        "joined",
-        "running",
-        "half",
-    ),
+    *("revenues?", "incomes?", r"(?<!she )(?<!he )(?<!i )earn\w*", "windows?", "fitted", "put (?:in|up)", "live"),
+    *("joined", "running", "half"),
     *("handful", "years? left", "repowered", "buy(?:ing)?", "counts?", "totals?", "averages?", "per"),
 )
 _SENTENCE = re.compile(r"[^.?!:;]+(?:[.:](?! |$)[^.?!:;]+)*[.?!:;]*")

@@ -46,7 +46,7 @@ _FRACTIONS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "t
 # In a verbose pattern a space must stand in brackets.
 _one, _teen, _ten = "|".join(_ONES), "|".join(_TEENS), "|".join(_TENS)
 _below_100 = rf"(?:(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})\b"
-SPOKEN_BELOW_100 = rf"(?:(?:{_one}) (?:{_one})|(?:{_ten})(?:[ -](?:{_one}))?|{_teen}|{_one})"
+SPOKEN_BELOW_100 = rf"(?:(?:{_one})[ ](?:{_one})|{_below_100})"
 # "five-hundred-kilowatt turbines" and "half-a-megawatt" are hyphenated throughout.
 # "one hundred and two hundred" is two numbers, "one hundred and two" is one.
 _tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))"
@@ -72,8 +72,9 @@ _unit_ahead = "|".join(words for words, _ in (_POWER | _TIME).values())
 _stop = r"(?![a-z0-9])"
 _decimal_comma = rf"\d{{1,3}},\d{{1,2}}(?=[ ]?(?:{_unit_ahead}){_stop})"
 _digits = rf"(?:{_decimal_comma}|\d{{1,3}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_spoken_decimal = rf"(?:(?:\d+|{_one}|zero|nought|oh)[ ])?(?:point|dot)(?:[ ](?:\d+|{_one}|oh|zero|nought)\b)+"
-_spelled_digit = rf"(?:(?:double|triple|treble)[ ])?(?:{_one}|oh|zero|nought)"
+_digit = rf"(?:{_one}|oh|zero|nought)"
+_spoken_decimal = rf"(?:(?:\d+|{_digit})[ ])?(?:point|dot)(?:[ ](?:\d+|{_digit})\b)+"
+_spelled_digit = rf"(?:(?:double|triple|treble)[ ])?{_digit}"
 _spelled_digits = rf"(?:{_spelled_digit}(?:[ ]{_spelled_digit}){{2,}}|\d(?:[ ]\d){{3,}})"
 
 _NUMBER = re.compile(

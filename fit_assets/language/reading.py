@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 _ADJECTIVES = {"scottish": "scotland", "welsh": "wales", "cornish": "cornwall"}
 _OF_A_PLACE = re.compile(rf"\b(?:{'|'.join(_ADJECTIVES)})\b(?! (?:borders|power|water|government))")
 
-# "above-10 kW", "up-to-50 kW", "under100kw": the words are the words.
-_STUCK = re.compile(
-    r"\b(?:(?:over|under|above|below|up-?to|at-least|at-most)-?|"
-    r"(?:pre|post|since|by|before|after|from|until|till|in|top|around|about|abt|min|max|fit(?=\d{3})))(?=\d)"
-)
+# "above-10 kW", "up-to-50 kW": the words are the words.
+_STUCK = re.compile(r"\b(?:over|under|above|below|up-?to|at-least|at-most)-?(?=\d)")
 # "200to800kw", "turbinesnear oban", "w yorks,200kw", "wind /1mw"
 _UNSPACED = re.compile(
     r"(?<=\d)(to)(?=\d)|"
@@ -67,9 +64,9 @@ _AREA_IN_CAPITALS = re.compile(
 # Northern Ireland, Jersey, Guernsey and the Isle of Man.
 _FOREIGN_POSTCODE = re.compile(r"\b(?:bt|je|gy|im)[0-9]{1,2}\b")
 
-# Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
 _AT_IT = re.compile(r" (?:in[,.;]|in the (?:business|trade|job|industry)|of experience|on the job)")
 _NEEDS_NO_PLACE = re.compile(r"\b(?:by|per|each|every|rate|tariff)\b")
+# Blanks and accents make a text longer than its normal form; what lies beyond is cut there too.
 _LONGEST = 4 * MAX_QUESTION_CHARS
 
 

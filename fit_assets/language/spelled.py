@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 
 from fit_assets.language.numbers import SPOKEN_BELOW_100, spoken_digits
+from fit_assets.language.vocabulary import word_pairs
 from fit_assets.places import POSTCODE_AREAS
 
-_LETTERS = {
-    name: letter
-    for letter, names in {
-        **{"a": "ay", "b": "bee", "c": "cee see sea", "d": "dee", "e": "ee", "f": "eff", "g": "gee jee"},
-        **{"h": "aitch haitch", "i": "eye", "j": "jay", "k": "kay", "l": "ell el", "m": "em", "n": "en", "o": "oh"},
-        **{"p": "pee", "r": "are ar", "s": "ess es", "t": "tee tea", "u": "you yew", "x": "ex", "y": "why wye"},
-        "z": "zed",
-    }.items()
-    for name in names.split()
-} | {"double u": "w", "double you": "w", "double yew": "w"}
+_LETTERS = word_pairs(
+    """
+    ay:a bee:b cee:c see:c sea:c dee:d ee:e eff:f gee:g jee:g aitch:h haitch:h eye:i jay:j kay:k ell:l el:l em:m en:n
+    oh:o pee:p are:r ar:r ess:s es:s tee:t tea:t you:u yew:u double_u:w double_you:w double_yew:w ex:x why:y wye:y zed:z
+    """
+)
 _NAME = "|".join(_LETTERS)
 _LETTER = re.compile(rf"\b(?:{_NAME})\b")
 # Alone, "em" and "are" are no letters.
@@ -25,9 +22,8 @@ _CODE = re.compile(
     rf"\b(?P<letters>(?:{_NAME}) (?:{_NAME})|{_ALONE}) "
     rf"(?:(?P<number>\d\d?|{SPOKEN_BELOW_100})\b|(?=(?:area|postcodes?|post codes?)\b))"
 )
-
-
-_AREA = re.compile(r"(?<=\bpostcode )((?:area )?)([a-z]) ([a-z])\b|\b()([a-z]) ([a-z])(?= postcodes?\b)")
+# "the postcode area d g", "d g postcodes"
+_AREA = re.compile(r"(?:(?<=\bpostcode )|(?<=\bpostcode area )|\b(?=[a-z] [a-z] postcodes?\b))([a-z]) ([a-z])\b")
 _ACRONYMS = {
     "pv": re.compile(r"\bpee vee\b"),
     "chp": re.compile(r"\b(?:see|c) (?:aitch|haitch|h) (?:pee|p)\b"),
@@ -39,7 +35,7 @@ def spelled_together(text: str) -> str:
     """A normalised text with postcodes and acronyms that are spelled letter by letter put together."""
     for acronym, said in _ACRONYMS.items():
         text = said.sub(acronym, text)
-    return _CODE.sub(_together, _AREA.sub(lambda said: "".join(filter(None, said.groups())), text))
+    return _CODE.sub(_together, _AREA.sub(r"\1\2", text))
 
 
 def _together(spelled: re.Match[str]) -> str:

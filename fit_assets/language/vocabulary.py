@@ -53,9 +53,9 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _pairs(text: str) -> dict[str, str]:
-    """ "wich:which atleast:at_least" as a mapping."""
-    return {slip: meant.replace("_", " ") for slip, meant in (pair.split(":") for pair in text.split())}
+def word_pairs(text: str) -> dict[str, str]:
+    """ "wich:which atleast:at_least" as a mapping; an underscore stands for a blank."""
+    return dict(pair.replace("_", " ").split(":") for pair in text.split())
 
 
 # Words that stand in questions without being the name of a place.
@@ -161,20 +161,20 @@ _NO_SLIPS: frozenset[str] = word_set(
     """
 )
 # What people write so often that it need not be near.
-_COMMON_SLIPS = _pairs(
+_COMMON_SLIPS = word_pairs(
     """
     abov:above abt:about abv:above abve:above adn:and afer:after ater:after atleast:at_least battry:battery
     belo:below bigest:biggest bout:about btwn:between bween:between comin:coming compair:compare fitrate:fit_rate
-    goin:going hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install lage:large les:less
-    lessthan:less_than lest:least lgest:largest listings:list lrge:large lss:less mani:many meny:many
-    microchp:micro_chp mny:many moer:more mor:more morethan:more_than mre:more nad:and ovr:over plnts:plants
-    postcodearea:postcode_area smal:small smll:small solarpanels:solar_panels soler:solar sollar:solar
-    tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through uder:under unde:under undr:under watr:water wehn:when
-    wot:what hav:have irland:ireland whch:which wich:which windpowr:wind_power wiv:with wnd:wind yrs:years
+    goin:going hav:have hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install irland:ireland
+    lage:large les:less lessthan:less_than lest:least lgest:largest listings:list lrge:large lss:less mani:many
+    meny:many microchp:micro_chp mny:many moer:more mor:more morethan:more_than mre:more nad:and ovr:over
+    plnts:plants postcodearea:postcode_area smal:small smll:small solarpanels:solar_panels soler:solar
+    sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through uder:under unde:under undr:under
+    watr:water wehn:when whch:which wich:which windpowr:wind_power wiv:with wnd:wind wot:what yrs:years
     """
 )
 # Scots and the North.
-_DIALECT = _pairs(
+_DIALECT = word_pairs(
     """
     aboot:around auld:old auldest:oldest aw:all ferm:farm ferms:farms gie:give hoo:how hunner:hundred mair:more
     monny:many mony:many muckle:big nae:no ony:any oot:out ow:how ower:over roon:round roond:round toon:town
@@ -202,7 +202,8 @@ _MISHEARD = re.compile(
     r"\b(of|over|above|under|below|than|least|most|about) (for|to|too)"
     r"(?= (?:hundred|thousand|mega\w+|kilow\w+|years)\b)"
 )
-_HOMOPHONES = (
+# Dictated or shortened.
+_PHRASES_MEANT = (
     (re.compile(r"\bkiller ?watts?\b"), "kilowatts"),
     (re.compile(r"^wear (?=are|is)"), "where "),
     (re.compile(r"\bre powering\b"), "repowering"),
@@ -210,7 +211,7 @@ _HOMOPHONES = (
     (re.compile(r" full stop$"), ""),
 )
 # Places that sound like words: only where a place is said.
-_PLACES_HEARD = _pairs(
+_PLACES_HEARD = word_pairs(
     "leads:leeds whales:wales lester:leicester wooster:worcester gloster:gloucester darby:derby "
     "arguile:argyll reeding:reading burry:bury"
 )
@@ -245,7 +246,7 @@ def mend(text: str, names: Container[str]) -> str:
     mended = _BEFORE_DIGITS.sub(lambda match: _unstuck(match[0], names), text)
     mended = _WORD.sub(lambda match: _mended(match[0], names), mended)
     mended = _MISHEARD.sub(lambda heard: f"{heard[1]} {_HEARD[heard[2]]}", mended)
-    for heard, meant in _HOMOPHONES:
+    for heard, meant in _PHRASES_MEANT:
         mended = heard.sub(meant, mended)
     mended = _PLACE_HEARD.sub(lambda heard: f"{heard[1]} {_PLACES_HEARD[heard[2]]}", mended)
     mended = _FROM.sub("from", _KNOW.sub("know", mended))

@@ -20,12 +20,9 @@ _POWER = r"(?:mw|kw|gw|mega\w*|kilow\w*|giga\w*|megs)"
 _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp)(?:'s)? )*"
-_HIGHEST = re.compile(
-    rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
-)
-_LOWEST = re.compile(
-    rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
-)
+_OF_ONE = rf"(?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_ONE}")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_ONE}")
 # "How big is the smallest digester" asks for a figure as well.
 _SIZE_OF_THE = (
     rf"(?:how (?:big|large|small|many {_POWER}|much {_POWER})|what (?:capacity|size)) "
