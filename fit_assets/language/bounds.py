@@ -91,7 +91,12 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", _comparing(_UNDER)),
     ("min", _comparing(_OVER)),
 )
-_ABOUT_AFTER = re.compile(r"-?ish\b|or so\b|or thereabouts\b|give or take\b")
+_ABOUT_AFTER = re.compile(r"-?ish\b|,? ?(?:or so|or thereabouts|give or take)\b")
+# "500 kW plus or minus 20%"
+_MARGIN_AFTER = re.compile(
+    r"(?:±|\+ ?/ ?-|\+-|plus[ /-]?(?:or )?minus|give or take),? ?(?P<percent>\d{1,2}) ?(?:%|per ?cent\b)"
+)
+_ABOUT_MARGIN = 0.1
 _JOINS_A_RANGE = re.compile(r"-|/|\+|to|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
 
 
@@ -102,6 +107,8 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
         if pattern.search(written):
             return bound
     after = asked.after(quantity)
+    if _margin_said(asked, quantity):
+        return "about"
     counted = _COUNTED_AFTER.match(after)
     after = after[counted.end() :] if counted else after
     if _MIN_AND_MAX.match(after):
@@ -117,6 +124,16 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
         if pattern.search(asked.before(quantity)):
             return bound
     return "about" if _ABOUT_AFTER.match(after) else None
+
+
+def margin_of(asked: Reading, quantity: Quantity) -> float:
+    """To either side of a number that is "about" so much, as a share of it: what is said, else a tenth."""
+    said = _margin_said(asked, quantity)
+    return int(said["percent"]) / 100 if said else _ABOUT_MARGIN
+
+
+def _margin_said(asked: Reading, quantity: Quantity) -> re.Match[str] | None:
+    return _MARGIN_AFTER.match(asked.after(quantity)) if quantity.kind in ("kw", "number") else None
 
 
 def _leads_to_a_number(asked: Reading, position: int) -> bool:
@@ -145,7 +162,7 @@ def bounds(asked: Reading, numbers: list[Quantity], alone: Bound) -> tuple[float
     for first, second in ranges(asked, numbers):
         bound = (bound_of(asked, first) or alone) if second is None else "exact"
         values = sorted({first.value, second.value if second else first.value})
-        margin = 0.1 if bound == "about" else 0
+        margin = margin_of(asked, first) if bound == "about" else 0
         if bound != "max":
             lows.append(number(values[0] * (1 - margin)))
         if bound != "min":

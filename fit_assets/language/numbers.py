@@ -7,6 +7,7 @@ the question says: "1.5MW", "1,500 kW", "half a meg", "one and a half megawatts"
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -62,7 +63,8 @@ _POWER = {
     "w": (r"watts?", 0.001),
 }
 _TIME = {
-    "y": (r"years?|yrs?|y", 1),
+    # "cap<400 year>2014": there it is the next column's name.
+    "y": (r"(?:years?|yrs?|y)(?![ ]?(?:[<>=≤≥]|:[ ]?\d))", 1),
     "m": (r"months?|mths?", 1 / 12),
     "d": (r"decades?", 10),
 }
@@ -239,7 +241,12 @@ def _spelled(words: str) -> int:
 
 
 def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
-    """Give the first number of a range the unit of the second: "1-5MW", "between 3 and 6 years"."""
+    """Give the numbers of a range the one unit that stands with it: "1-5MW", "between 3 and 6 years", "kw:50-100"."""
+    for index, (first, second) in enumerate(itertools.pairwise(found), 1):
+        column = first.kind == "kw" and re.match("[kmg]w", question[first.start : first.end], re.IGNORECASE)
+        if column and second.kind == "number" and question[first.end : second.start].strip() in ("-", "to"):
+            factor = _factor(question[first.start : first.end], _POWER)
+            found[index] = replace(second, value=number(second.value * factor), kind="kw")
     for index in range(len(found) - 1, 0, -1):
         first, second = found[index - 1], found[index]
         between = question[first.end : second.start]

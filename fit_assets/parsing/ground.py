@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fit_assets.filters import FilterError, QueryFilters
+from fit_assets.language.bounds import margin_of
 from fit_assets.language.numbers import Quantity, digits_of, number
 from fit_assets.language.reading import Reading, read
 from fit_assets.language.text import normalise_question
@@ -27,8 +28,6 @@ _YEARS_LEFT_WORDS = {
     10: r"re-?power\w*|optimal",
 }
 _SIZE_WORDS = {50: r"small|medium|mid\w*", 500: r"medium|mid\w*|large|big"}
-# "around 500 kW" is 10 % to either side.
-_MARGINS = (1, 0.9, 1.1)
 
 
 def ground(
@@ -131,7 +130,7 @@ def _with_numbers(said: Reading, filters: QueryFilters) -> QueryFilters:
         for key, value in (("capacity_min_kw", low), ("capacity_max_kw", high))
         if value is not None and not _says_capacity(said, value)
     ]
-    unused = sorted({float(quantity.value) for quantity in said.of_kind("kw") if not _is_used(quantity, filters)})
+    unused = sorted({float(quantity.value) for quantity in said.of_kind("kw") if not _is_used(said, quantity, filters)})
     if len(wrong) == 2 and len(unused) == 2:
         return _changed(filters, capacity_min_kw=number(unused[0]), capacity_max_kw=number(unused[1]))
     if wrong and len(unused) == 1 and (len(wrong) == 1 or low == high):
@@ -162,7 +161,7 @@ def _is_licensed(said: Reading, places: Gazetteer, filters: QueryFilters, key: s
         case "commissioned_year_min" | "commissioned_year_max" | "fit_expiry_year_min" | "fit_expiry_year_max":
             return any(abs(value - quantity.value) <= 1 for quantity in said.of_kind("year", "number"))
         case "fit_remaining_min_years" | "fit_remaining_max_years":
-            stated = any(value in _around(quantity) for quantity in said.of_kind("years", "number"))
+            stated = any(value in _around(said, quantity) for quantity in said.of_kind("years", "number"))
             return stated or _has_word(said, _YEARS_LEFT_WORDS.get(value))
         case "fit_id":
             return any(value == digits_of(said.written(q)) for q in said.of_kind("fit_id", "number", "year"))
@@ -183,12 +182,13 @@ def _is_licensed(said: Reading, places: Gazetteer, filters: QueryFilters, key: s
 
 
 def _says_capacity(said: Reading, value: float) -> bool:
-    stated = any(value in _around(quantity) for quantity in said.of_kind("kw", "number", "year"))
+    stated = any(value in _around(said, quantity) for quantity in said.of_kind("kw", "number", "year"))
     return stated or _has_word(said, _SIZE_WORDS.get(int(value)) if value == int(value) else None)
 
 
-def _around(quantity: Quantity) -> set[int | float]:
-    return {number(quantity.value * margin) for margin in _MARGINS}
+def _around(said: Reading, quantity: Quantity) -> set[int | float]:
+    margin = margin_of(said, quantity)
+    return {number(quantity.value * share) for share in (1, 1 - margin, 1 + margin)}
 
 
 def _has_word(said: Reading, words: str | None) -> bool:
@@ -211,7 +211,9 @@ def _ignored(said: Reading, places: Gazetteer, filters: QueryFilters) -> list[st
     if filters.fit_id is not None:
         return []
     notes = [
-        f"“{said.written(quantity)}” was not used" for quantity in said.of_kind("kw") if not _is_used(quantity, filters)
+        f"“{said.written(quantity)}” was not used"
+        for quantity in said.of_kind("kw")
+        if not _is_used(said, quantity, filters)
     ]
     named = [filters.location] if filters.location else filters.locations or []
     for place in said.places:
@@ -222,9 +224,9 @@ def _ignored(said: Reading, places: Gazetteer, filters: QueryFilters) -> list[st
     return notes
 
 
-def _is_used(quantity: Quantity, filters: QueryFilters) -> bool:
+def _is_used(said: Reading, quantity: Quantity, filters: QueryFilters) -> bool:
     stated = (filters.capacity_min_kw, filters.capacity_max_kw)
-    return any(capacity in _around(quantity) for capacity in stated if capacity is not None)
+    return any(capacity in _around(said, quantity) for capacity in stated if capacity is not None)
 
 
 def _shown(value: Any) -> str:

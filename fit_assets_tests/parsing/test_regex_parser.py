@@ -47,6 +47,24 @@ CAPACITY: list[tuple[str, dict[str, Any]]] = [
     ("wind above 30kW", {"technology": "Wind", "capacity_min_kw": 30}),
     ("solar of more than 1.5 MW", {"technology": "Photovoltaic", "capacity_min_kw": 1500}),
     ("solar at least half a megawatt", {"technology": "Photovoltaic", "capacity_min_kw": 500}),
+    ("wind of 500 kW plus or minus 20%", {"technology": "Wind", "capacity_min_kw": 400, "capacity_max_kw": 600}),
+    ("wind 330kW ± 10%", {"technology": "Wind", "capacity_min_kw": 297, "capacity_max_kw": 363}),
+    ("wind 500kw, give or take", {"technology": "Wind", "capacity_min_kw": 450, "capacity_max_kw": 550}),
+    ("solar kw:50-100", {"technology": "Photovoltaic", "capacity_min_kw": 50, "capacity_max_kw": 100}),
+    (
+        "wind cap<=400 year<2014",
+        {"technology": "Wind", "capacity_max_kw": 400, "commissioned_year_max": 2013},
+    ),
+    (
+        "wind kw:50-100 year:2013",
+        {
+            "technology": "Wind",
+            "capacity_min_kw": 50,
+            "capacity_max_kw": 100,
+            "commissioned_year_min": 2013,
+            "commissioned_year_max": 2013,
+        },
+    ),
     ("hydro 75kW+", {"technology": "Hydro", "capacity_min_kw": 75}),
     ("hydro > 75kW", {"technology": "Hydro", "capacity_min_kw": 75}),
     ("hydro of 75 kw or more", {"technology": "Hydro", "capacity_min_kw": 75}),
@@ -78,6 +96,16 @@ CAPACITY: list[tuple[str, dict[str, Any]]] = [
 ]
 
 PLACES: list[tuple[str, dict[str, Any]]] = [
+    ('solar place:"great snoring"', {"technology": "Photovoltaic", "location": "Great Snoring"}),
+    (
+        "hydro 60 - 140kw, strathpeffer area",
+        {
+            "technology": "Hydro",
+            "location": "Strathpeffer",
+            "capacity_min_kw": 60,
+            "capacity_max_kw": 140,
+        },
+    ),
     ("wind in lincs", {"technology": "Wind", "location": "Lincolnshire"}),
     ("hydro around the Highlands", {"technology": "Hydro", "location": "Highland"}),
     ("solar across the Midlands", {"technology": "Photovoltaic", "location": "Midlands"}),

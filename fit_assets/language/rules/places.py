@@ -22,8 +22,11 @@ _PREPOSITION = re.compile(
     # A word with a digit in it is no name.
     r"(?P<words>[a-z][a-z'.&-]*(?![a-z0-9])(?:,?\s+[a-z&][a-z'.-]*(?![a-z0-9])){0,7})"
 )
-# "over Strathpeffer way", and an isle wherever it is named.
-_SAID = re.compile(r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+))")
+# "over Strathpeffer way", an isle wherever it is named, and a column of a table (place:"saffron walden").
+_SAID = re.compile(
+    r"\b(?:over (?P<way>[a-z][a-z'-]*(?: [a-z'-]+){0,2}?) way\b|(?P<isle>isle of (?!the\b)[a-z]+)|"
+    r"(?:place|location|town|area|where) ?[:=] ?[\"']?(?P<column>[a-z][a-z' -]+))"
+)
 _JOINED = re.compile(r"\s*[,/]\s*(?:and\s+|or\s+)?|\s+(?:and|or|vs|versus|&)\s+")
 # What stands between the names of a list: "in Kent and in Snoring", "Kent against Snoring".
 _LINK = (
@@ -74,7 +77,7 @@ _NAME_AFTER = re.compile(
     r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!/])"
 )
 # "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
-_LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)[.?!]*$")
+_LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)(?: (?:area|region|district))?[.?!]*$")
 _OTHER_NAME = re.compile(r"(?: ?/ ?| or | and | & |, ?)([a-z]{4,})(?![^ ,.?!])")
 _CONTRACTED = re.compile(r"(?:'(?:ve|d|ll|re|m)|n't)$")
 _INSIDE_NAMES = ("of", "upon")  # "Bridge of Conon"
@@ -123,7 +126,7 @@ def unknown_places(asked: Reading) -> tuple[str, ...]:
     aside = _end_of_aside(asked)
     position = 0
     for said in _SAID.finditer(asked.text):
-        found += list(_names(said["way"] or said["isle"]))[:1]
+        found += list(_names(said["way"] or said["isle"] or said["column"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
         found += [] if match.start() < aside else names
