@@ -209,6 +209,8 @@ _PHRASES_MEANT = (
     (re.compile(r"\bre powering\b"), "repowering"),
     (re.compile(r"(?<=\bin )eng\b"), "england"),
     (re.compile(r" full stop$"), ""),
+    # Of a query language: df.groupby("county").
+    (re.compile(r"\bgroup_?by\(['\"]?([a-z_]+)['\"]?\)[.]?"), r"by \1 "),
 )
 # Places that sound like words: only where a place is said.
 _PLACES_HEARD = word_pairs(

@@ -242,6 +242,10 @@ ONE: list[tuple[str, dict[str, Any]]] = [
 
 FIGURES: list[tuple[str, dict[str, Any]]] = [
     ("how many turbines", {"query_type": "aggregation", "aggregation": "count", "technology": "Wind"}),
+    (
+        "df[hydro].groupby('region').count()",
+        {"query_type": "aggregation", "aggregation": "count", "technology": "Hydro", "group_by": "region"},
+    ),
     ("number of hydro sites", {"query_type": "aggregation", "aggregation": "count", "technology": "Hydro"}),
     ("total wind capacity", {"query_type": "aggregation", "aggregation": "sum_capacity", "technology": "Wind"}),
     ("solar capacity in Kent", {
