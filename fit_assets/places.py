@@ -208,7 +208,7 @@ class Gazetteer:
         return tuple(sorted(chosen, key=lambda span: span.first))
 
     def _exact(self, tokens: list[_Token], first: int, last: int) -> list[_Span]:
-        words = [token.word for token in tokens[first : last + 1]]
+        words = _with_and([token.word for token in tokens[first : last + 1]])
         owner = tokens[last].owner
         for key, possessive in (("".join(words), False), ("".join([*words[:-1], owner or ""]), True)):
             if possessive and owner is None:
@@ -226,7 +226,7 @@ class Gazetteer:
         return []
 
     def _misspelt(self, tokens: list[_Token], first: int, last: int) -> list[_Span]:
-        words = [token.owner or token.word for token in tokens[first : last + 1]]
+        words = _with_and([token.owner or token.word for token in tokens[first : last + 1]])
         if words[1:] and words[-1] == "shire":  # "Abberdeen shire"
             words[-2:] = [words[-2] + "shire"]
         key = "".join(words)
@@ -395,6 +395,11 @@ def _key(name: str) -> str:
     return "".join(token.word for token in _tokens(name))
 
 
+def _with_and(words: list[str]) -> list[str]:
+    """The words of one name, where the "n" of "Perth n Kinross" is an "and"; that of "N Wales" is not."""
+    return ["and" if word == "n" and 0 < index < len(words) - 1 else word for index, word in enumerate(words)]
+
+
 def _glued(question: str, tokens: list[_Token], index: int) -> bool:
     """Whether only blanks, hyphens or full stops stand between this token and the next."""
     return _GLUE.fullmatch(question, tokens[index].end, tokens[index + 1].start) is not None
@@ -413,7 +418,11 @@ def _leads_to_place(tokens: list[_Token], span: _Span) -> bool:
     """Whether the words around a name that is also an English word say that it is the place."""
     before = tokens[span.first - 1].word if span.first else None
     after = tokens[span.last + 1].word if span.last + 1 < len(tokens) else None
-    if before in _LEADS_TO_PLACE or (before == "of" and span.first > 1 and tokens[span.first - 2].word in _NEARNESS):
+    if (
+        before in _LEADS_TO_PLACE
+        or (before == "on" and span.outside)
+        or (before == "of" and span.first > 1 and tokens[span.first - 2].word in _NEARNESS)
+    ):
         return True
     return (before is None and after in _TECHNOLOGY_WORDS) or (after is None and before in _TECHNOLOGY_WORDS)
 
@@ -423,7 +432,7 @@ def _joined(question: str, tokens: list[_Token], span: _Span, other: _Span) -> b
     left, right = (span, other) if span.first < other.first else (other, span)
     between = tokens[left.last + 1 : right.first]
     if not between:
-        return "," in question[tokens[left.last].end : tokens[right.first].start]
+        return not {",", "/"}.isdisjoint(question[tokens[left.last].end : tokens[right.first].start])
     return len(between) == 1 and between[0].word in _JOINS
 
 

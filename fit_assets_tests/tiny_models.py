@@ -20,6 +20,8 @@ from typing import Any
 
 from fit_assets import artifacts
 from fit_assets.filters import canonical_text
+from fit_assets.training.answer_tokens import add_answer_tokens
+from fit_assets.training.presets import PRESETS
 from fit_assets.training.prompt import CHAT_STYLES, SYSTEM_PROMPT, ChatStyle, messages
 
 ARCHITECTURES = ("smollm2", "llama", "mistral", "phi3")
@@ -76,8 +78,11 @@ def tiny_model(folder: Path, architecture: str, *, seed: int = 1, hidden_size: i
         # Llama 3's post-processor says the same, but a BOS in the hashed text would hide SmolLM2's vocabulary.
         _set_option(folder / "tokenizer_config.json", "add_bos_token", True)
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(_config(architecture, tokenizer, hidden_size))
-    model.to(torch.float32).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(_config(architecture, tokenizer, hidden_size)).to(torch.float32)
+    if PRESETS[preset_name(architecture)].answer_tokens:
+        add_answer_tokens(model, tokenizer, style.prefix, steps=1)
+        tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
     return folder
 
 

@@ -91,8 +91,8 @@ _BEFORE: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     ("max", _comparing(_UNDER)),
     ("min", _comparing(_OVER)),
 )
-_ABOUT_AFTER = re.compile(r"-?ish\b|,? ?(?:or so|or thereabouts|give or take)\b")
-# "500 kW plus or minus 20%"
+_ABOUT_AFTER = re.compile(r"-?ish\b|,? ?(?:or so|or thereabouts|give or take|roughly|approx(?:imately)?)\b(?! \d)")
+# "500 kW plus or minus 20%": asked before ``_AFTER``, to which a plus is a lower bound.
 _MARGIN_AFTER = re.compile(
     r"(?:±|\+ ?/ ?-|\+-|plus[ /-]?(?:or )?minus|give or take),? ?(?P<percent>\d{1,2}) ?(?:%|per ?cent\b)"
 )

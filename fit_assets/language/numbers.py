@@ -60,7 +60,8 @@ _POWER = {
     "kw": (r"kw(?:s|p)?|k\.[ ]?w\b\.?|k[ ]w\b|kay[ ]w|kilo[ -]?wat+s?|k", 1),
     "mw": (r"mw(?:s|p)?|m\.[ ]?w\b\.?|m[ ]w\b|em[ ]w|mega[ -]?wat+s?|megs?", 1000),
     "gw": (r"gw(?:s|p)?|giga[ -]?wat+s?|gigs?", 1_000_000),
-    "w": (r"watts?", 0.001),
+    # "750000 W", but "since 2015 w yorks"
+    "w": (r"watts?|(?<=[\d,]{5})w|(?<=[\d,]{5}[ ])w", 0.001),
 }
 _TIME = {
     # "cap<400 year>2014": there it is the next column's name.
@@ -122,6 +123,8 @@ _SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
 _RANGE = re.compile(
     r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
 )
+_SPANS = ("-", "to")
+_POWER_COLUMN = re.compile(r"[kmg]w", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
 _BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:(?:not? )?{_COMPARED} |[<>]=? ?)", re.IGNORECASE)
@@ -157,7 +160,7 @@ def quantities(question: str) -> list[Quantity]:
         else:
             found.append(_quantity(match))
             position = found[-1].end
-    return _spread_units(found, question)
+    return _spread_units(_spread_columns(found, question), question)
 
 
 def number(value: float) -> int | float:
@@ -240,13 +243,18 @@ def _spelled(words: str) -> int:
     return total + part
 
 
-def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
-    """Give the numbers of a range the one unit that stands with it: "1-5MW", "between 3 and 6 years", "kw:50-100"."""
+def _spread_columns(found: list[Quantity], question: str) -> list[Quantity]:
+    """Give the second number of a range the unit that stands before the first, as in a table's column: "kw:50-100"."""
     for index, (first, second) in enumerate(itertools.pairwise(found), 1):
-        column = first.kind == "kw" and re.match("[kmg]w", question[first.start : first.end], re.IGNORECASE)
-        if column and second.kind == "number" and question[first.end : second.start].strip() in ("-", "to"):
-            factor = _factor(question[first.start : first.end], _POWER)
-            found[index] = replace(second, value=number(second.value * factor), kind="kw")
+        written = question[first.start : first.end]
+        in_column = first.kind == "kw" and _POWER_COLUMN.match(written)
+        if in_column and second.kind == "number" and question[first.end : second.start].strip() in _SPANS:
+            found[index] = replace(second, value=number(second.value * _factor(written, _POWER)), kind="kw")
+    return found
+
+
+def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
+    """Give the first number of a range the unit of the second: "1-5MW", "between 3 and 6 years"."""
     for index in range(len(found) - 1, 0, -1):
         first, second = found[index - 1], found[index]
         between = question[first.end : second.start]
@@ -255,7 +263,7 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
         if second.kind not in ("kw", "years") or not (both_bounded or _RANGE.fullmatch(between)):
             continue
         opened = _BETWEEN.search(before)
-        spanned = opened or between.strip() in ("-", "to")  # but not "2014 up to 2.5 MW"
+        spanned = opened or between.strip() in _SPANS  # but not "2014 up to 2.5 MW"
         if first.kind != "number" and not (first.kind == "year" and spanned):
             continue
         value: float = first.value

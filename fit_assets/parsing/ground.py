@@ -225,8 +225,7 @@ def _ignored(said: Reading, places: Gazetteer, filters: QueryFilters) -> list[st
 
 
 def _is_used(said: Reading, quantity: Quantity, filters: QueryFilters) -> bool:
-    stated = (filters.capacity_min_kw, filters.capacity_max_kw)
-    return any(capacity in _around(said, quantity) for capacity in stated if capacity is not None)
+    return not _around(said, quantity).isdisjoint((filters.capacity_min_kw, filters.capacity_max_kw))
 
 
 def _shown(value: Any) -> str:

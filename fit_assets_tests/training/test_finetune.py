@@ -279,12 +279,18 @@ def test_a_part_of_the_validation_split_has_all_lengths() -> None:
 def test_every_architecture_trains_all_its_modules(
     architecture: str, tiny_hf_untaught: Callable[[str], Path], room: Room
 ) -> None:
+    from transformers import AutoModelForCausalLM
+
     preset = preset_of(architecture)
     config = replace(SHORT, max_steps=2, evaluations=1)
     result = room.train(config, preset=preset, base=tiny_hf_untaught(architecture))
     trained = weights(result.adapter_dir)
     layers = 2
-    assert len(trained) == layers * len(preset.target_modules) * 2
+    assert len(trained) == layers * len(preset.target_modules) * 2 + preset.answer_tokens
+    if preset.answer_tokens:
+        rows = trained["base_model.model.lm_head.token_adapter.trainable_tokens_delta"]
+        begun = AutoModelForCausalLM.from_pretrained(tiny_hf_untaught(architecture)).lm_head.weight[-len(rows) :]
+        assert ((rows - begun).abs().amax(dim=1) > 0).all(), "an answer token was not trained"
     for layer in range(layers):
         for module in preset.target_modules:
             [name] = (
@@ -306,6 +312,7 @@ def test_the_big_presets_four_bit_loading_trains_too(tiny_hf_untaught: Callable[
 def test_halves_of_a_batch_learn_what_the_whole_one_does(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     # Adam makes a whole step of the smallest rounding where a gradient is next to nothing.
     config = replace(SHORT, dropout=0.0, batch_size=3, optimizer="sgd", learning_rate=0.1)
+    monkeypatch.setattr(finetune, "bf16_is_fast", lambda: False)  # 16 bit round halves otherwise than the whole
     monkeypatch.setenv("FIT_ASSETS_THREADS", "2")
     halved = room.train(config)
     learnt = weights(halved.adapter_dir)

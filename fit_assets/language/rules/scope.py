@@ -58,7 +58,8 @@ _ORDER = re.compile(
     r"\b(?:delete|overwrite|drop table)\b|"
     r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
-    r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)"
+    r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
+    r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b"
 )
 _OTHER_TOPICS = phrases(
     "weather(?!-)",
@@ -92,7 +93,7 @@ _OTHER_TOPICS = phrases(
     "potholes?",
     "carbon",
     "tax(?:es|able)?",
-    r"how (?:do|does|did) .*(?:works?|made|built)",
+    r"how (?:do|does|dose|did) .*(?:works?|made|built|(?:makes?|generates?|produces?) (?:elec\w*|power|energy))",
     "how to (?:build|make|install|claim|apply)",
     "how do i(?! (?:find|see|get|list|show|look))",
     "co2",
@@ -107,7 +108,7 @@ _OTHER_TOPICS = phrases(
     "people live",
     "population",
     "ppa price",
-    "(?<!from )(?<!near )(?<!by )my (?:roof|house|home|garden|bill|boiler)",
+    "(?<!from )(?<!near )(?<!by )my (?:own )?(?:roof|house|home|garden|bill|boiler)",
     "(?:cheapest|electricity|energy|gas) tariffs?",
     "planning permission",
     "council let (?:me|us)",
@@ -144,8 +145,8 @@ _OTHER_TOPICS = phrases(
     "electric (?:car|vehicle)s?",
     "share prices?",
     "(?:manufacturer|brand|inverter)s?",
-    r"what (?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|solar (?:power|energy)|"
-    r"wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
+    r"what (?:(?:exactly|actually) )?(?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|"
+    r"solar (?:power|energy)|wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
 )
 # Topics that also stand beside a real question: "for the Cambrian News: hydro near Machynlleth".
 _IN_PASSING = phrases(

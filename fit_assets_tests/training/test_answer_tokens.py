@@ -1,0 +1,91 @@
+"""The contract's words as single tokens: for every runtime alike, and learnt before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fit_assets import settings
+from fit_assets.dataset.natural import load_seeds
+from fit_assets.filters import FILTER_KEYS, canonical_text
+from fit_assets.places import load_gazetteer
+from fit_assets.training.answer_tokens import add_answer_tokens, answer_token_ids, answer_tokens
+from fit_assets.training.prompt import user_turn
+from fit_assets_tests.tiny_models import chat_style, tiny_model
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_hf_untaught: Callable[[str], Path]) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny_hf_untaught("smollm2"))
+
+
+def test_every_key_and_every_fixed_value_has_its_token_first_and_further_on() -> None:
+    texts = answer_tokens()
+    assert len(texts) == len(set(texts)) == 90
+    for key in FILTER_KEYS:
+        for before in "{,":
+            assert any(text.startswith(f'{before}"{key}":') for text in texts), key
+    assert {'{"technology":"Wind"', ',"include_revenue":true', ',"limit":', '{"locations":["', ',"fit_id":"'} <= {
+        *texts
+    }
+
+
+def test_an_answer_is_a_few_tokens_and_reads_as_it_was(tokenizer: Any) -> None:
+    gold = {"commissioned_year_max": 2014, "location": "Berkshire", "postcode_patterns": ["RG", "SL"]}
+    text = canonical_text(gold | {"technology": "Wind"})
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assert tokenizer.decode(ids) == text
+    assert len(set(ids) & set(answer_token_ids(tokenizer))) == 4
+    assert len(ids) < 20
+
+
+def test_what_people_type_is_no_answer_token(tokenizer: Any) -> None:
+    typed = tokenizer.encode("commissioned_year_max 2014, technology: wind, limit", add_special_tokens=False)
+    assert not set(typed) & set(answer_token_ids(tokenizer))
+
+
+def test_llama_cpp_reads_prompts_and_answers_as_training_does(tiny_gguf: Callable[[str], Path], tokenizer: Any) -> None:
+    from fit_assets.packaging.runtime import LlamaModel
+
+    style, gazetteer = chat_style("smollm2"), load_gazetteer()
+    seeds = load_seeds(settings.questions_dir() / "train.jsonl", gazetteer)[::40]
+    with closing(LlamaModel(tiny_gguf("smollm2"), context=2048, threads=1)) as model:
+        for seed in seeds:
+            text = f"{style.prefix} {user_turn(seed.q, gazetteer)}{style.before_answer}{canonical_text(seed.gold)}"
+            ids = tokenizer.encode(text, add_special_tokens=False)
+            assert model.tokenize(text) == ids, seed.q
+        for text, token in zip(answer_tokens(), answer_token_ids(tokenizer), strict=True):
+            assert model.tokenize(text) == [token]
+            assert model.piece(token) == text.encode()
+
+
+def test_embeddings_learn_what_the_words_spelled_out_mean(
+    tmp_path: Path, tiny_hf_untaught: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from fit_assets_tests import tiny_models
+
+    monkeypatch.setattr(tiny_models, "add_answer_tokens", lambda *_, **__: None)
+    plain = tiny_model(tmp_path / "plain", "smollm2")
+    left = {}
+    for steps in (1, 40):
+        model = AutoModelForCausalLM.from_pretrained(plain)
+        before = model.get_input_embeddings().weight.detach().clone()
+        tokenizer = AutoTokenizer.from_pretrained(plain)
+        left[steps] = add_answer_tokens(model, tokenizer, "Filter:", steps=steps)
+        read, written = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        assert torch.equal(read[: len(before)], before)
+        assert torch.equal(written[: len(before)], before)
+        assert len(read) == len(written) == len(tokenizer)
+        assert not model.config.tie_word_embeddings
+    assert left[40] < 0.97 * left[1]  # random layers make little of a word that another could stand for
+    with pytest.raises(ValueError, match="has tokens of the contract already"):
+        add_answer_tokens(model, tokenizer, "Filter:", steps=1)
