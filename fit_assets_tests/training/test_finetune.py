@@ -303,6 +303,19 @@ def test_every_architecture_trains_all_its_modules(
     assert (result.adapter_dir / "chat_template.jinja").read_text() == chat_style(architecture).chat_template
 
 
+def test_a_training_that_goes_on_from_an_adapter_keeps_its_answer_tokens(
+    tiny_hf_untaught: Callable[[str], Path], room: Room, tmp_path: Path
+) -> None:
+    rows = "base_model.model.lm_head.token_adapter.trainable_tokens_delta"
+    given = {"preset": preset_of("smollm2"), "base": tiny_hf_untaught("smollm2")}
+    first = room.train(replace(SHORT, max_steps=2, evaluations=1), **given)
+    before = Path(shutil.copytree(first.adapter_dir, tmp_path / "before"))
+    config = replace(SHORT, max_steps=1, evaluations=1, learning_rate=1e-4, warmup_fraction=0)
+    after = weights(room.train(config, start_from=before, **given).adapter_dir)[rows]
+    moved = (after - weights(before)[rows]).abs().max().item()
+    assert 0 < moved < 1e-3
+
+
 def test_the_big_presets_four_bit_loading_trains_too(tiny_hf_untaught: Callable[[str], Path], room: Room) -> None:
     config = replace(SHORT, max_steps=1, evaluations=1, gradient_checkpointing=True)
     result = room.train(config, preset=preset_of("llama", four_bit=True), base=tiny_hf_untaught("llama"))
