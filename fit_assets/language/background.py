@@ -65,13 +65,14 @@ _BEGINS = r"\b(?:but|so|hence|because)\b"
 _CLAUSE = re.compile(rf"(?:{_BEGINS})?(?:(?!{_BEGINS})[^,()])+|{_BEGINS}|[,()]")
 _TELLS = re.compile(
     r"\b(?:i|i'm|i've|me|we|we're|we've|us|my|our|he|he's|she|she's|they|his|her|it's|someone|somebody|(?:used|new) to|"
+    r"who's (?:in|at|away|off)|"
     r"hello|hi|hence|retired|grew|dictat\w+|excuse|aside|(?:long|different|another) story|lease|booking|"
     r"being funny|thanks for|thank you for)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:what|what's|(?<!, )which|where|how|when|who|whether|any|every|(?<!at )all (?!this|that|the)|show|list|"
-    r"(?<!can't )find|give|"
-    r"tell|send|pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
+    r"\b(?:what|what's|(?<!, )which|where|how|when|who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
+    r"(?<!at )all (?!this|that|the)|show|list|(?<!can't )find|give|tell|send|"
+    r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
     r"interested|interests? me|namely|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"

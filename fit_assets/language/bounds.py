@@ -31,13 +31,13 @@ _ABOUT = (
 _NOT = (
     r"(?:(?:drop|ignore|skip|forget|leave out) (?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
     r"without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
-    r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? )?"
+    r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? |(?:want|need|like) (?:anything|any|ones) )?"
 )
 _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|longer) than)"
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
 # Where a comparing word or sign may begin.
 BEGINS = r"(?:(?<![a-z])|(?=[<>=≤≥]))"
-_FILLER = r"(?: (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|like|say|what is it))* ?$"
+_FILLER = r"(?:,? (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|ooh|oh|hmm|like|say|what is it)\b,?)* ?$"
 
 
 def _comparing(words: str) -> re.Pattern[str]:
@@ -97,7 +97,7 @@ _MARGIN_AFTER = re.compile(
     r"(?:±|\+ ?/ ?-|\+-|plus[ /-]?(?:or )?minus|give or take),? ?(?P<percent>\d{1,2}) ?(?:%|per ?cent\b)"
 )
 _ABOUT_MARGIN = 0.1
-_JOINS_A_RANGE = re.compile(r"-|/|\+|to|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
+_JOINS_A_RANGE = re.compile(r"-|/|\+|too?|and?(?: going to)?|n|&|(?:and )?(?:going )?up to|or|through|until|till")
 
 
 def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:

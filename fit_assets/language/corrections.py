@@ -13,11 +13,17 @@ _MARKER = re.compile(
     r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
     r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"
-    r"or rather)\b[ ,:]*"
+    r"or rather|"
+    r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
+    r"but (?:then )?(?:i|we) (?:really |only )+need)\b[ ,:]*"
 )
 _END = re.compile(r"[.?!;](?: |$)|$")
 # "fifty no sixty kilowatts"
 _NO = re.compile(r"[ .,…-]*\bno\b[ ,]*")
+# "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
+_DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
+_BUT = re.compile(r"[ ,;:.-]*")
+_IT_IS = re.compile(r"[ ,;:.-]*it(?:'s| is) ")
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 
@@ -34,6 +40,12 @@ def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
         for one, other in itertools.pairwise(named)
         if one[0] == other[0] == "size" and _NO.fullmatch(text[one[2] : other[1]])
     ]
+    nothing = ("", len(text), len(text))
+    for earlier, one, later in zip([nothing, *named], named, [*named[1:], nothing], strict=False):
+        corrected = one[0] == later[0] and _BUT.fullmatch(text[one[2] : later[1]])
+        if one[0] == "place" and _DENIED.search(text[: one[1]]) and (corrected or _IT_IS.match(text[one[2] :])):
+            again = earlier[0] == one[0] and re.search(r"\bno\b", text[earlier[2] : one[1]])
+            found += [each[1:] for each in ([earlier, one] if again else [one])]
     for marker in _MARKER.finditer(text):
         end = _END.search(text, marker.end())
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]

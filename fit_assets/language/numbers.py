@@ -100,7 +100,7 @@ _NUMBER = re.compile(
         (?:{_units}){_stop}(?:'s\b|')?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     # An energy, a price or a share is none of ours, and "a kW figure" is no number.
-    (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent)|[ ](?:figure|value)s?\b)
+    (?![a-z0-9]|\.[0-9]|[ ]?(?:[kmg]wh|p/|pence|%|£|percent)|[ ](?:(?:figure|value)s?|looks?)\b)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -121,7 +121,7 @@ _SHORT_RANGE = re.compile(r"(?<![\d.,-])((?:19|20)\d\d)[-/]((?:(?<=/)20)?\d\d)(?
 # "since '14"; installations began in the nineties, the scheme in 2010.
 _SHORT_YEAR = re.compile(r"(?<![\w'])'([01]\d|2[0-4])(?![\w'])")
 _RANGE = re.compile(
-    r"\s*(?:-|to|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
+    r"\s*(?:-|too?|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
 )
 _SPANS = ("-", "to")
 _POWER_COLUMN = re.compile(r"[kmg]w", re.IGNORECASE)

@@ -52,6 +52,14 @@ CAPACITY: list[tuple[str, dict[str, Any]]] = [
     ("wind 500kw, give or take", {"technology": "Wind", "capacity_min_kw": 450, "capacity_max_kw": 550}),
     ("PV > 750000 W", {"technology": "Photovoltaic", "capacity_min_kw": 750}),
     ("wind, something like 800kw roughly", {"technology": "Wind", "capacity_min_kw": 720, "capacity_max_kw": 880}),
+    ("wind above, ooh, 80 kilowatt", {"technology": "Wind", "capacity_min_kw": 80}),
+    ("hydro, we don't want anything over 75 kW", {"technology": "Hydro", "capacity_max_kw": 75}),
+    ("we own a small portfolio, so which hydro schemes are there", {"technology": "Hydro"}),
+    (
+        "I don't know what a megawatt looks like: wind of 500 kW or above",
+        {"technology": "Wind", "capacity_min_kw": 500},
+    ),
+    ("solar 50 too 150 kw", {"technology": "Photovoltaic", "capacity_min_kw": 50, "capacity_max_kw": 150}),
     ("solar kw:50-100", {"technology": "Photovoltaic", "capacity_min_kw": 50, "capacity_max_kw": 100}),
     (
         "wind cap<=400 year<2014",
@@ -107,6 +115,11 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
     ("hydro in England and Wales", {"technology": "Hydro", "locations": ["England", "Wales"]}),
     ("windfarm list wick / peterhead", {"technology": "Wind", "locations": ["Wick", "Peterhead"]}),
     ("not the little ones: hydro nr Betws y Coed", {"technology": "Hydro", "location": "Betws y Coed"}),
+    ("PV around Croydon, er, no, not Croydon, Watford!", {"technology": "Photovoltaic", "location": "Watford"}),
+    ("it isn't Kendal, it's Keswick. Any hydro in Keswick?", {"technology": "Hydro", "location": "Keswick"}),
+    ("turbines around Hexham, Morpeth perhaps, no, let's keep to Hexham", {"technology": "Wind", "location": "Hexham"}),
+    ("My surveyor, who's in Portugal till the 20th, wants wind in Fife", {"technology": "Wind", "location": "Fife"}),
+    ("wind in the isle of white", {"technology": "Wind", "location": "Isle of Wight"}),
     ('solar place:"great snoring"', {"technology": "Photovoltaic", "location": "Great Snoring"}),
     (
         "hydro 60 - 140kw, strathpeffer area",

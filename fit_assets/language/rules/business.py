@@ -97,7 +97,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Filters], ...] = (
     (phrases("immediate(?:ly)?"), {"fit_remaining_max_years": 2}),
     (
         phrases(
-            "urgent(?:ly)?",
+            "(?<!not )(?<!nothing )(?<!too )urgent(?:ly)?",
             r"expir(?:ing|es?|y)(?! (?:dates?|years?)\b)",
             r"(?:end|finish|laps)ing",
             "running (?:out|down|low)",

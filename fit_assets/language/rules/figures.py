@@ -43,7 +43,15 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("min_capacity", _LOWEST),
     (
         "avg_capacity",
-        phrases("average", "averaged", "(?<!i )mean", "avg", "ave(?= size| capacity)", "typical", "typically"),
+        phrases(
+            "average",
+            "averaged",
+            "(?<!i )(?<!we )(?<!you )(?<!they )mean",
+            "avg",
+            "ave(?= size| capacity)",
+            "typical",
+            "typically",
+        ),
     ),
     (
         "count",
