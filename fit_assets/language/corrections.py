@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _Span = tuple[int, int]
+_Named = tuple[str, int, int]
 _MARKER = re.compile(
     r"[ .,…-]*\b(?:"
     r"(?:no,? )?(?:sorry|apologies|wait|hang on|hold on|correction|scratch that),?"
@@ -27,7 +28,7 @@ _IT_IS = re.compile(r"[ ,;:.-]*it(?:'s| is) ")
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 
-def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
+def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
     """Spans of a question's text that are not meant, the correcting words among them.
 
     Args:
@@ -35,22 +36,12 @@ def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
         named: what it names: a kind, begin and end. What is named behind the correcting words takes the place of the
             nearest of its kind before them.
     """
-    found = [
-        (one[1], other[1])
-        for one, other in itertools.pairwise(named)
-        if one[0] == other[0] == "size" and _NO.fullmatch(text[one[2] : other[1]])
-    ]
-    nothing = ("", len(text), len(text))
-    for earlier, one, later in zip([nothing, *named], named, [*named[1:], nothing], strict=False):
-        corrected = one[0] == later[0] and _BUT.fullmatch(text[one[2] : later[1]])
-        if one[0] == "place" and _DENIED.search(text[: one[1]]) and (corrected or _IT_IS.match(text[one[2] :])):
-            again = earlier[0] == one[0] and re.search(r"\bno\b", text[earlier[2] : one[1]])
-            found += [each[1:] for each in ([earlier, one] if again else [one])]
+    found = [*_replaced_by_no(text, named), *_denied(text, named)]
     for marker in _MARKER.finditer(text):
         end = _END.search(text, marker.end())
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]
         before = [one for one in named if one[2] <= marker.start()]
-        replaced: list[tuple[str, int, int]] = []
+        replaced: list[_Named] = []
         for kind in dict.fromkeys(one[0] for one in after):
             earlier = [one for one in before if one[0] == kind]
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
@@ -63,6 +54,23 @@ def taken_back(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
     return found
 
 
-def _is_range(text: str, named: Sequence[tuple[str, int, int]], kind: str) -> bool:
+def _replaced_by_no(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+    for one, other in itertools.pairwise(named):
+        if one[0] == other[0] == "size" and _NO.fullmatch(text[one[2] : other[1]]):
+            yield one[1], other[1]
+
+
+def _denied(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+    """Places that are said to be the wrong ones, where the right one follows; named twice, both times."""
+    nothing = ("", len(text), len(text))
+    for before, one, after in zip([nothing, *named], named, [*named[1:], nothing], strict=False):
+        corrected = one[0] == after[0] and _BUT.fullmatch(text[one[2] : after[1]])
+        if one[0] == "place" and _DENIED.search(text[: one[1]]) and (corrected or _IT_IS.match(text[one[2] :])):
+            if before[0] == one[0] and re.search(r"\bno\b", text[before[2] : one[1]]):
+                yield before[1:]
+            yield one[1:]
+
+
+def _is_range(text: str, named: Sequence[_Named], kind: str) -> bool:
     pair = [one for one in named if one[0] == kind][:2]
     return len(pair) == 2 and _JOINED.fullmatch(text[pair[0][2] : pair[1][1]]) is not None
