@@ -2,11 +2,12 @@
 
     python -m benchmarks.parse_latency --questions data/questions/dev.jsonl --count 100
 
-Three parsers answer the same questions one by one in turn, so that what else the machine does meets all of them: the
-parser that is served (``gguf``), plain greedy decoding by llama.cpp of the same file (``raw``), and ``generate`` of
-transformers on the adapter merged into its base. Threads are pinned to ``--threads`` cores. Each parser answers one
-question beforehand; its time to load and the memory of the process are told apart. ``ratio`` is a parser's median
-divided by that of ``gguf``.
+Four parsers answer the same questions one by one in turn, so that what else the machine does meets all of them: the
+parser that is served (``gguf``), plain greedy decoding of the same file as llama-cpp-python's ``Llama`` does it
+(``llama.cpp``), the same through this program's own runtime, which keeps the prompt's fixed part and copies no logits
+(``raw``), and ``generate`` of transformers on the adapter merged into its base. Threads are pinned to ``--threads``
+cores. Each parser answers one question beforehand; its time to load and the memory of the process are told apart.
+``ratio`` is a parser's median divided by that of ``gguf``.
 """
 
 from __future__ import annotations
@@ -48,7 +49,6 @@ class Generate:
 
     def parse(self, question: str) -> ParseResult:
         """One question; what is not JSON of the contract has no filters."""
-        from fit_assets.filters import FilterError, QueryFilters
         from fit_assets.parsing.base import ParseResult
         from fit_assets.training.prompt import messages
 
@@ -60,22 +60,59 @@ class Generate:
             **prompt, max_new_tokens=512, do_sample=False, pad_token_id=self._tokenizer.eos_token_id
         )
         text = self._tokenizer.decode(whole[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
-        filters: QueryFilters | None = None
-        with contextlib.suppress(FilterError):
-            filters = QueryFilters.parse(text)
-        return ParseResult(question, filters, self.name, (time.perf_counter() - start) * 1000, text)
+        return ParseResult(question, filters_of(text), self.name, (time.perf_counter() - start) * 1000, text)
 
 
-def loaded(name: str) -> tuple[Parser | Generate, float, float]:
+class Completion:
+    """``create_completion`` of llama-cpp-python, greedy, without a grammar."""
+
+    name = "llama.cpp"
+
+    def __init__(self, gguf: Path) -> None:
+        from llama_cpp import Llama
+
+        from fit_assets import settings
+        from fit_assets.training.presets import get_preset
+
+        threads = settings.threads()
+        self._style = get_preset().chat_style
+        self._model = Llama(str(gguf), n_ctx=2048, n_threads=threads, n_threads_batch=threads, verbose=False)
+
+    def parse(self, question: str) -> ParseResult:
+        """One question; what is not JSON of the contract has no filters."""
+        from fit_assets.parsing.base import ParseResult
+
+        start = time.perf_counter()
+        answer = self._model.create_completion(
+            self._style.render(question), max_tokens=512, temperature=0.0, stop=list(self._style.stops)
+        )
+        text = answer["choices"][0]["text"]
+        return ParseResult(question, filters_of(text), self.name, (time.perf_counter() - start) * 1000, text)
+
+
+def filters_of(text: str) -> QueryFilters | None:
+    """The filters of an answer; None where it is not JSON of the contract."""
+    from fit_assets.filters import FilterError, QueryFilters
+
+    with contextlib.suppress(FilterError):
+        return QueryFilters.parse(text)
+    return None
+
+
+def loaded(name: str) -> tuple[Parser | Generate | Completion, float, float]:
     """A parser, the seconds it took to load and answer once, and the megabytes that the process grew by."""
     from fit_assets import settings
-    from fit_assets.parsing.registry import build_parser
+    from fit_assets.parsing.registry import build_parser, candidate_gguf
 
     process = psutil.Process()
     before = process.memory_info().rss
     start = time.perf_counter()
     folder = settings.models_dir() / settings.preset_name()
-    parser = Generate(folder / "base", folder / "adapter") if name == "transformers" else build_parser(name)
+    parser: Parser | Generate | Completion
+    if name == "transformers":
+        parser = Generate(folder / "base", folder / "adapter")
+    else:
+        parser = Completion(candidate_gguf()) if name == "llama.cpp" else build_parser(name)
     parser.parse("wind sites over 100kw in berkshire")
     return parser, time.perf_counter() - start, (process.memory_info().rss - before) / 1e6
 
@@ -85,7 +122,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=Path("data/questions/dev.jsonl"))
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--parsers", nargs="+", default=["gguf", "raw", "transformers"])
+    parser.add_argument("--parsers", nargs="+", default=["gguf", "llama.cpp", "raw", "transformers"])
     options = parser.parse_args()
     os.environ["FIT_ASSETS_THREADS"] = str(options.threads)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
@@ -94,7 +131,7 @@ def main() -> None:
 
     questions = load_questions(options.questions)
     questions = random.Random(1).sample(questions, min(options.count, len(questions)))
-    parsers: dict[str, Parser | Generate] = {}
+    parsers: dict[str, Parser | Generate | Completion] = {}
     for name in options.parsers:
         parsers[name], seconds, grown = loaded(name)
         print(f"{name}: first answer after {seconds:.1f} s, {grown:,.0f} MB", flush=True)
