@@ -73,17 +73,29 @@ def add_answer_tokens(model: Any, tokenizer: Any, prefix: str, *, seed: int = 17
     first = len(tokenizer)
     if tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in texts]) != len(texts):
         raise ValueError("its tokenizer has tokens of the contract already; take the model as its maker made it")
-    read, written = (
-        torch.stack([layer.weight.detach()[part].mean(0) for part in parts])
-        for layer in (model.get_input_embeddings(), model.get_output_embeddings())
-    )
-    read, unexplained = _taught(model, tokenizer, dict(enumerate(parts, start=first)), read, prefix, seed, steps)
+    known = model.get_input_embeddings().weight.detach()
+    start = _apart(torch.stack([known[part].mean(0) for part in parts]), float(known.norm(dim=1).mean()), seed)
+    read, unexplained = _taught(model, tokenizer, dict(enumerate(parts, start=first)), start, prefix, seed, steps)
     _untie(model)
     model.resize_token_embeddings(first + len(texts), mean_resizing=False)
     with torch.no_grad():
+        # As all others: a model with tied embeddings copies a word because what it reads is what it writes.
         model.get_input_embeddings().weight[first:] = read
-        model.get_output_embeddings().weight[first:] = written
+        model.get_output_embeddings().weight[first:] = read
     return unexplained
+
+
+def _apart(means: Any, norm: float, seed: int) -> Any:
+    """Embeddings about these ones, as long as others are, each with a direction of its own.
+
+    The means of what ``"capacity_max_kw":`` and ``"capacity_min_kw":`` are made of have a cosine of 0.98: a model takes the
+    one for the other. The layers that read them make little of a random direction, and the next ones tell them apart by it.
+    """
+    import torch
+
+    own = torch.randn(means.shape, generator=torch.Generator().manual_seed(seed))
+    length = (norm**2 - means.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+    return means + own / own.norm(dim=1, keepdim=True) * length
 
 
 def _taught(
