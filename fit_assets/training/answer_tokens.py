@@ -88,8 +88,9 @@ def add_answer_tokens(model: Any, tokenizer: Any, prefix: str, *, seed: int = 17
 def _apart(means: Any, norm: float, seed: int) -> Any:
     """Embeddings about these ones, as long as others are, each with a direction of its own.
 
-    The means of what ``"capacity_max_kw":`` and ``"capacity_min_kw":`` are made of have a cosine of 0.98: a model takes the
-    one for the other. The layers that read them make little of a random direction, and the next ones tell them apart by it.
+    The means of what ``"capacity_max_kw":`` and ``"capacity_min_kw":`` are made of have a cosine of 0.98, so that a
+    model takes the one for the other. The layers that read them make little of a random direction, and the next ones
+    tell them apart by it.
     """
     import torch
 
