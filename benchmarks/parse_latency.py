@@ -103,6 +103,7 @@ def loaded(name: str) -> tuple[Parser | Generate | Completion, float, float]:
     """A parser, the seconds it took to load and answer once, and the megabytes that the process grew by."""
     from fit_assets import settings
     from fit_assets.parsing.registry import build_parser, candidate_gguf
+    from fit_assets.served import served
 
     process = psutil.Process()
     before = process.memory_info().rss
@@ -112,7 +113,9 @@ def loaded(name: str) -> tuple[Parser | Generate | Completion, float, float]:
     if name == "transformers":
         parser = Generate(folder / "base", folder / "adapter")
     else:
-        parser = Completion(candidate_gguf()) if name == "llama.cpp" else build_parser(name)
+        found = served()
+        gguf = found.gguf if found else candidate_gguf()
+        parser = Completion(gguf) if name == "llama.cpp" else build_parser(name)
     parser.parse("wind sites over 100kw in berkshire")
     return parser, time.perf_counter() - start, (process.memory_info().rss - before) / 1e6
 

@@ -1,7 +1,7 @@
 """Retraining: on from the adapter in production, with corrections and a replay sample, in a fraction of the steps.
 
 Corrections alone would teach the new and forget the old; so each is seen three times among old examples that are seen
-once, as many as the steps allow. The weights are near their goal already: the learning rate peaks at a fifth of a full
+once, as many as the steps allow. The weights are near their goal already: the learning rate peaks at an eighth of a full
 training's (``docs/experiments.md``).
 """
 
@@ -18,7 +18,7 @@ from fit_assets.training.finetune import FineTuneConfig
 
 # How often a correction is seen where the steps allow it.
 PASSES = 3
-_LEARNING_RATE = 0.2
+_LEARNING_RATE = 0.12
 # All of them would take a fifth of a retraining's time, to say only that nothing went astray.
 _VALIDATION_EXAMPLES = 150
 
