@@ -53,6 +53,8 @@ DOMAIN = phrases(
     "breakdown",
     "stacks? up",
     "(?:show|list|give me|get) (?:me )?(?:everything|the lot|the whole lot|them all)",
+    "(?:full|complete|whole|raw) (?:set|table|list)",
+    "everything (?:that )?(?:you|u|you've|there)",
 )
 # What says something of installations without naming them.
 _OF_THEM = phrases(

@@ -26,6 +26,8 @@ _STEPS = 160
 _TEXTS_A_STEP = 8
 _LEARNING_RATE = 5e-3
 
+# In bytes: llama-cpp-python's ``Llama`` drops a token whose text is longer from its answer.
+_LONGEST = 32
 _OPENINGS = {"string": '"', "array": '["'}
 _NUMBERS = (3, 5, 7.5, 10, 50, 100, 250, 450, 500, 550, 1500, 2010, 2012, 2015, 2019, 2030)
 _TEXTS = ("Berkshire", "Yorkshire", "Scotland", "Kent", "Swansea", "Greater Manchester", "Argyll and Bute", "4004")
@@ -33,12 +35,20 @@ _LISTED = ("RG", "SL", "YO", "CT", "SA", "M", "PA34", "CB7", "EH", "Wind", "Phot
 
 
 def answer_tokens() -> list[str]:
-    """Each key with each of its fixed values, or up to where its value begins; first in the object, and further on."""
-    texts: list[str] = []
+    """Each key with each of its fixed values, or up to where its value begins; first in the object, and further on.
+
+    Where both together are longer than ``_LONGEST``, they are two tokens.
+    """
+    keys: list[str] = []
+    values: list[str] = []
     for key, field in json_schema()["properties"].items():
-        values = [json.dumps(value) for value in _fixed_values(field)]
-        texts += [f'"{key}":{value}' for value in values or [_OPENINGS.get(field["type"], "")]]
-    return [before + text for before in "{," for text in texts]
+        fixed = [json.dumps(value) for value in _fixed_values(field)]
+        long = [value for value in fixed if len(f',"{key}":{value}') > _LONGEST]
+        short = [value for value in fixed if value not in long]
+        keys += [f'"{key}":{value}' for value in (*short, *([""] if long else []))]
+        keys += [] if fixed else [f'"{key}":{_OPENINGS.get(field["type"], "")}']
+        values += long
+    return [before + text for before in "{," for text in keys] + values
 
 
 def answer_token_ids(tokenizer: Any) -> list[int]:

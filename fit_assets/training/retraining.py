@@ -1,8 +1,8 @@
 """Retraining: on from the adapter in production, with corrections and a replay sample, in a fraction of the steps.
 
 Corrections alone would teach the new and forget the old; so each is seen three times among old examples that are seen
-once, as many as the steps allow. The weights are near their goal already: the learning rate peaks at an eighth of a full
-training's (``docs/experiments.md``).
+once, as many as the steps allow. The weights are near their goal already: the learning rate peaks at an eighth of a
+full training's (``docs/experiments.md``).
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ def tokenizer(tiny_hf_untaught: Callable[[str], Path]) -> Any:
 def test_every_key_and_every_fixed_value_has_its_token_first_and_further_on() -> None:
     texts = answer_tokens()
     assert len(texts) == len(set(texts)) == 90
+    assert max(len(text.encode()) for text in texts) <= 32
     for key in FILTER_KEYS:
         for before in "{,":
             assert any(text.startswith(f'{before}"{key}":') for text in texts), key

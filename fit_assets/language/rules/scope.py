@@ -59,7 +59,8 @@ _ORDER = re.compile(
     r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
     r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
-    r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b"
+    r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|\bswap the owner\b|"
+    r"\b(?:make|have) (?:fit |number |no\.? )*\d+ say\b|\bwants? (?:deleting|removing|changing)\b"
 )
 _OTHER_TOPICS = phrases(
     "weather(?!-)",
@@ -144,7 +145,10 @@ _OTHER_TOPICS = phrases(
     "direct debits?",
     "electric (?:car|vehicle)s?",
     "share prices?",
-    "(?:manufacturer|brand|inverter)s?",
+    "(?:manufacturer|brand|inverter|maker)s?",
+    "what time is it",
+    "sing (?:me|us)",
+    "what does .* do to",
     r"what (?:(?:exactly|actually) )?(?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|"
     r"solar (?:power|energy)|wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
 )
