@@ -44,6 +44,8 @@ DOMAIN = phrases(
     "renewables?",
     "records?",
     r"register(?:ed)?",
+    "rows",
+    "dataset",
     r"acqui\w+",
     "installed",
     r"expir\w+",

@@ -73,8 +73,8 @@ WORDS: frozenset[str] = word_set(
     co-generation code codes cogeneration colleague combined come comes coming commercial commission commissioned
     commissioning community company compare compared comparing comparison concerning continues contract contracts
     contrast cost could council councils count counties counting country counts county couple curious current currently
-    data database date dates day days deal deals dear dec decade decades december deliver desc descending desk detail
-    details diff differ difference digester digesters digestion display distribution district districts do does
+    data database dataset date dates day days deal deals dear dec decade decades december deliver desc descending desk
+    detail details diff differ difference digester digesters digestion display distribution district districts do does
     domestic done down dozen drainage drop dropping drops due during each earlier earliest early earn earned earner
     earners earning earnings earns eastern edge eight eighteen eighty either electric electricity eleven eligible else
     em end ended ending ending-soon ends energised energy eng england's enough enquire enquiring enquiry entries entry

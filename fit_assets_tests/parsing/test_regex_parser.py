@@ -545,6 +545,8 @@ AS_PEOPLE_PUT_IT: list[tuple[str, dict[str, Any]]] = [
     ("update the tariff of site 4004", UNSUPPORTED),
     ("landfill gas sites in Kent", UNSUPPORTED),
     ("do turbines harm bats", UNSUPPORTED),
+    ("convert 1.5 MW to horsepower", UNSUPPORTED),
+    ("take FIT 5120 off the list, it burned down", UNSUPPORTED),
     ("how does a wind turbine actually make electricity", UNSUPPORTED),
     ("what exactly is a feed-in tariff?", UNSUPPORTED),
     ("turn 6120 into a solar site, it is down as wind by mistake", UNSUPPORTED),

@@ -40,6 +40,7 @@ _INTENTS: tuple[tuple[str, re.Pattern[str], Filters], ...] = (
             "for sale",
             "buy-?outs?",
             "for (?:a|our|the|my) buyers?",
+            "buyers? (?:seeks?|seeking|wants?|looking|in search of)",
         ),
         {},
     ),

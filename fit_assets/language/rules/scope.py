@@ -143,6 +143,7 @@ _OTHER_TOPICS = phrases(
     "ignore (?:all|the|your|previous)",
     "stocks?(?: prices?| markets?| exchange)",
     "direct debits?",
+    "convert .* (?:in)?to (?:horse ?power|bhp|hp|joules|pounds|dollars|euros)",
     "electric (?:car|vehicle)s?",
     "share prices?",
     "(?:manufacturer|brand|inverter|maker)s?",
