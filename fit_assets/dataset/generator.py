@@ -50,9 +50,10 @@ _SHARE_OF_PHRASES = 0.4
 _ATTEMPTS_AT_A_VARIANT = 8
 # Natural questions have slips of their own.
 _NOISE_ON_NATURAL = 0.4
-# The contract fixes what these two stand for, and its critical cases name them.
-_MISSION_PLACES = ("Yorkshire", "Berkshire")
-_MISSION_PLACES_SHARE = 0.03
+# The contract fixes what the first two stand for, and its critical cases name them; nations are asked for most, and
+# England's is the longest list to copy.
+_OFTEN_NAMED = ("Yorkshire", "Berkshire", "England", "Scotland", "Wales")
+_OFTEN_NAMED_SHARE = 0.06
 _RARE_PLACES = 0.75
 _FIGURES = {"count": 5, "sum_capacity": 5, "avg_capacity": 3, "min_capacity": 2, "max_capacity": 2}
 
@@ -104,8 +105,8 @@ class _Sources:
 
     def known_place(self) -> Place:
         """A place of the gazetteer, mostly one of those named least so far: every place is in training."""
-        if self.maybe(_MISSION_PLACES_SHARE):
-            return cast(Place, self.gazetteer.get(self.rng.choice(_MISSION_PLACES)))
+        if self.maybe(_OFTEN_NAMED_SHARE):
+            return cast(Place, self.gazetteer.get(self.rng.choice(_OFTEN_NAMED)))
         if self.maybe(_RARE_PLACES):
             least = min(self.named[place.name] for place in self.gazetteer.places)
             return self.rng.choice([place for place in self.gazetteer.places if self.named[place.name] == least])

@@ -68,7 +68,10 @@ def load_seeds(path: Path, gazetteer: Gazetteer) -> list[Seed]:
 
 
 def category_of(gold: Mapping[str, Any]) -> str:
-    """The mission's category that a question with this gold belongs to."""
+    """The mission's category that a question with this gold belongs to, as the generator draws them.
+
+    A figure over what a place or several constraints select counts by these; what is split into groups is its own kind.
+    """
     stated = {kind for kind, keys in CONSTRAINT_KEYS.items() if keys & gold.keys()}
     kind = gold.get("query_type")
     if kind == "unsupported":
@@ -77,17 +80,21 @@ def category_of(gold: Mapping[str, Any]) -> str:
         return "fit_rate"
     if kind == "comparison":
         return "comparisons"
-    if "query_intent" in gold or any(key.startswith(("fit_remaining", "fit_expiry")) for key in gold):
+    if "query_intent" in gold:
         return "business_queries"
-    if kind == "aggregation":
-        return "aggregations"
     if gold.keys() & {"include_revenue", "include_regional"}:
         return "regional_calculations"
-    if len(stated) > 2 or (len(stated) == 2 and stated != {"technology", "place"}):
+    if len(stated) > 2 or (len(stated) == 2 and stated not in ({"technology", "place"}, {"technology", "capacity"})):
         return "combined"
+    if "group_by" in gold:
+        return "aggregations"
+    if "capacity" in stated:
+        return "capacity_filtering"
     if "place" in stated:
         return "location_mapping"
-    return "capacity_filtering" if "capacity" in stated else "basic_technology"
+    if any(key.startswith(("fit_remaining", "fit_expiry")) for key in gold):
+        return "business_queries"
+    return "aggregations" if kind == "aggregation" else "basic_technology"
 
 
 class Variations:

@@ -15,12 +15,13 @@ from fit_assets.filters import FilterError, QueryFilters
 from fit_assets.language.bounds import margin_of
 from fit_assets.language.numbers import Quantity, digits_of, number
 from fit_assets.language.reading import Reading, read
+from fit_assets.language.rules.business import intent, worded_time_left
 from fit_assets.language.text import normalise_question
 
 if TYPE_CHECKING:
     from fit_assets.places import Gazetteer
 
-# Words that stand for a bound, by that bound.
+# Words that may stand for a bound beside those of the rules, by that bound.
 _YEARS_LEFT_WORDS = {
     0: r"expired|off|ended|lapsed|ran out|run out|over|gone",
     2: r"immediate|immediately",
@@ -162,7 +163,8 @@ def _is_licensed(said: Reading, places: Gazetteer, filters: QueryFilters, key: s
             return any(abs(value - quantity.value) <= 1 for quantity in said.of_kind("year", "number"))
         case "fit_remaining_min_years" | "fit_remaining_max_years":
             stated = any(value in _around(said, quantity) for quantity in said.of_kind("years", "number"))
-            return stated or _has_word(said, _YEARS_LEFT_WORDS.get(value))
+            worded = value in worded_time_left(said).values() or value in intent(said)[1].values()
+            return stated or worded or _has_word(said, _YEARS_LEFT_WORDS.get(value))
         case "fit_id":
             return any(value == digits_of(said.written(q)) for q in said.of_kind("fit_id", "number", "year"))
         case "limit":
