@@ -65,7 +65,7 @@ _POWER = {
 }
 _TIME = {
     # "cap<400 year>2014": there it is the next column's name.
-    "y": (r"(?:years?|yrs?|y)(?![ ]?(?:[<>=≤≥]|:[ ]?\d))", 1),
+    "y": (r"(?:years?|yrs?|y)(?![ ]?(?:[<>=≤≥]|(?:left|remaining)?:[ ]?\d))", 1),
     "m": (r"months?|mths?", 1 / 12),
     "d": (r"decades?", 10),
 }
@@ -108,7 +108,7 @@ _NUMBER = re.compile(
 _FIT_ID = re.compile(
     r"""(?<![a-z0-9])(?:
         (?:fit|fits|ids?|feed[ -]in[ ]tariff)(?:[ -]?(?:ids?|no\.?|num(?:ber)?|ref(?:erence)?|installation|site))*
-            [ ]?[:#=]?[ ]?(?P<named>\d{1,12})
+            [ ]?[:#=]?[ ]?(?P<named>\d{1,3}(?:,\d{3})+|\d{1,12})
       | (?:installation|site|asset|generator|ref(?:erence)?|number|no\.)(?:[ ](?:ids?|no\.?|number|ref(?:erence)?))?
             [ ]?[:#=]?[ ]?(?P<counted>\d{3,12})
       | \#[ ]?(?P<hashed>\d{1,12})
@@ -124,7 +124,7 @@ _RANGE = re.compile(
     r"\s*(?:-|too?|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
 )
 _SPANS = ("-", "to")
-_POWER_COLUMN = re.compile(r"[kmg]w", re.IGNORECASE)
+_COLUMN = re.compile(r"[kmg]w|(?:years|months) (?:left|remaining)", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
 _BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:(?:not? )?{_COMPARED} |[<>]=? ?)", re.IGNORECASE)
@@ -247,9 +247,10 @@ def _spread_columns(found: list[Quantity], question: str) -> list[Quantity]:
     """Give the second number of a range the unit that stands before the first, as in a table's column: "kw:50-100"."""
     for index, (first, second) in enumerate(itertools.pairwise(found), 1):
         written = question[first.start : first.end]
-        in_column = first.kind == "kw" and _POWER_COLUMN.match(written)
+        in_column = first.kind in ("kw", "years") and _COLUMN.match(written)
         if in_column and second.kind == "number" and question[first.end : second.start].strip() in _SPANS:
-            found[index] = replace(second, value=number(second.value * _factor(written, _POWER)), kind="kw")
+            factor = _factor(written, _POWER if first.kind == "kw" else _TIME)
+            found[index] = replace(second, value=number(second.value * factor), kind=first.kind)
     return found
 
 

@@ -227,7 +227,7 @@ _HEARD = {"for": "four", "to": "two", "too": "two"}
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
     r"but no|(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
-    r"minus|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$"
+    r"minus|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
 )
 
 
