@@ -23,6 +23,7 @@ _BEFORE_NOUN = {  # how readily a slot stands before the noun
     "expiry": 0.12,
     "intent": 0.35,
 }
+_RANKED_BEFORE = 0.75  # "the 5 largest …", or "…, just the 5 largest"
 _OWN_FRAME, _SPECIAL_FRAME = 0.65, 0.4
 _LISTED = 0.22  # of the noun phrases with several parts behind the noun: "in Devon, over 5 kW and built in 2013"
 _POLITE_BEFORE, _POLITE_AFTER, _QUESTION_MARK = 0.1, 0.1, 0.55
@@ -155,7 +156,10 @@ def noun_phrase(rng: random.Random, book: PhraseBook, slots: Slots, singular: bo
         joint = rng.choice((", ", " and ", ", and "))
         after = [", ".join(after[:-1]) + joint + after[-1]]
     if ranking is not None:
-        (before.insert(0, ranking.say("pre", rng)) if ranking.has("pre") else after.append(ranking.say("post", rng)))
+        if ranking.has("pre") and (not ranking.has("post") or rng.random() < _RANKED_BEFORE):
+            before.insert(0, ranking.say("pre", rng))
+        else:
+            after.append(ranking.say("post", rng))
     if group is not None:
         after.append(group.say("post", rng))
     return " ".join((*before, head, *after))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -161,8 +161,7 @@ def _natural(
     """At most ``count`` examples of a category's natural questions: each as it stands, then each with other values."""
     examples: list[Example] = []
     rng = random.Random(f"{config.seed}:natural {category}")
-    seeds = [seed for seed in world.seeds if seed.category == category]
-    rng.shuffle(seeds)
+    seeds = _rare_kinds_first([seed for seed in world.seeds if seed.category == category], rng)
     source = _Sources(rng, world.book, world.gazetteer, named)
     noise = replace(config.noise, scale=config.noise.scale * _NOISE_ON_NATURAL)
     for turn in range(config.max_variants):
@@ -180,6 +179,18 @@ def _natural(
                     examples.append(example)
                     break
     return examples
+
+
+def _rare_kinds_first(seeds: Sequence[Seed], rng: random.Random) -> list[Seed]:
+    """The questions in an order by chance in which a combination of keys comes up by the root of how often it stands.
+
+    There are more than are wanted of some categories: what is common in the wild would crowd out what is not.
+    Weighted sampling without replacement, Efraimidis and Spirakis 2006.
+    """
+    kinds = [frozenset(key.removesuffix("_min").removesuffix("_max") for key in seed.gold) for seed in seeds]
+    many = Counter(kinds)
+    turns = {index: rng.expovariate(many[kind] ** -0.5) for index, kind in enumerate(kinds)}
+    return [seeds[index] for index in sorted(turns, key=turns.__getitem__)]
 
 
 class _Seen:
@@ -322,11 +333,11 @@ def _combined(source: _Sources) -> Meaning | None:
         else:
             when = rng.choice(("commissioned", "commissioned", "remaining", "expiry"))
             slots[when] = _extra(source, when)
-    if source.maybe(0.15):
-        return _aggregation(source, slots, group=0.3)
-    if source.maybe(0.16):
+    if source.maybe(0.18):
+        return _aggregation(source, slots, group=0.5)
+    if source.maybe(0.25):
         slots["ranking"] = say.ranking(rng, book)
-    elif source.maybe(0.08):
+    if source.maybe(0.1):
         name = rng.choice(("revenue", "regional"))
         slots[name] = _extra(source, name)
     return _search(source, slots)
@@ -382,6 +393,8 @@ def _regional_calculations(source: _Sources) -> Meaning | None:
     if source.maybe(0.2):
         when = rng.choice(("commissioned", "remaining", "expiry"))
         slots[when] = _extra(source, when)
+    if source.maybe(0.12):
+        slots["ranking"] = say.ranking(rng, book)
     return _search(source, slots)
 
 
@@ -441,7 +454,7 @@ def _business_queries(source: _Sources) -> Meaning | None:
     if source.maybe(0.05) and "intent" in slots:
         slots["technology"] = say.technologies(rng, book)
         return _comparison(source, slots, "technologies")
-    if source.maybe(0.06):
+    if source.maybe(0.12):
         slots["ranking"] = say.ranking(rng, book)
     return _search(source, slots)
 

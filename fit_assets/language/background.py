@@ -8,9 +8,11 @@ something else does. What comes before the question may name a place or a techno
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fit_assets.language.rules import phrases
+from fit_assets.language.text import BLANK
+from fit_assets.language.topics import OTHER_SCHEMES, OTHER_TECHNOLOGIES, OTHER_TOPICS
 
 DOMAIN = phrases(
     "sites?",
@@ -78,7 +80,8 @@ _ASKS = re.compile(
     r"(?<!at )all (?!this|that|the)|show|list|(?<!can't )find|give|tell|send|"
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"interested|interests? me|namely|please|pls|compare|explain|write|compose|draft|only|can(?!'t)|could|would|should|"
+    r"interested|interests? me|namely|please|pls|compar(?:e|ing)|explain|write|compose|draft|only|"
+    r"(?<!we )(?<!i )(?<!they )(?<!you )can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
@@ -101,24 +104,45 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
         for clause in _CLAUSE.finditer(text, *sentence.span())
         if text[slice(*clause.span())].strip(" ,()")
     ]
+    earlier = _told_in_sentences(text, named)
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
-        return []
+        return earlier
     begin, end = clauses[told][0], clauses[asked][0]
     kinds = {kind for kind, start, _ in named if start >= end}
     if "technology" not in kinds:
-        return []
+        return earlier
     passing = {*kinds, "year", "years"}
-    return [(start, stop) for kind, start, stop in named if begin <= start < end and kind in passing]
+    return earlier + [(start, stop) for kind, start, stop in named if begin <= start < end and kind in passing]
 
 
-def background(text: str, evidence: Sequence[int]) -> list[_Span]:
+def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
+    """What sentences only tell, where a later one names a technology: what that names as well, or all that they say."""
+    found: list[_Span] = []
+    sentences = [sentence.span() for sentence in _SENTENCE.finditer(text)]
+    for index, (begin, end) in enumerate(sentences[:-1]):
+        inside = [one for one in named if begin <= one[1] < end]
+        asks = _ASKS.search(text, begin, end) is not None
+        if not _TELLS.search(text, begin, end) or (asks and any(kind == "technology" for kind, *_ in inside)):
+            continue
+        for later in sentences[index + 1 :]:
+            kinds = {kind for kind, start, _ in named if later[0] <= start < later[1]}
+            if "technology" in kinds:
+                passing = kinds - {"size"} if asks else {*kinds, "year", "years"}
+                said = [(start, stop) for kind, start, stop in inside if kind in passing]
+                found += [(begin, end)] if inside and not asks and len(said) == len(inside) else said
+                break
+    return found
+
+
+def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bool]) -> list[_Span]:
     """Spans of a question's text that only tell.
 
     Args:
         text: the question as it is read.
         evidence: where a technology, a size or a number of an installation begins.
+        is_abroad: whether a text names what lies outside of Great Britain.
     """
 
     def searches(span: _Span) -> bool:
@@ -129,16 +153,37 @@ def background(text: str, evidence: Sequence[int]) -> list[_Span]:
     def asks(span: _Span) -> bool:
         return _ASKS.search(text, *span) is not None
 
+    def tells(span: _Span) -> bool:
+        return _TELLS.search(text, *span) is not None
+
+    def shows(span: _Span) -> int:
+        return sum(span[0] <= one < span[1] for one in evidence)
+
+    def strays(span: _Span) -> bool:
+        topics = (OTHER_TECHNOLOGIES, OTHER_SCHEMES, OTHER_TOPICS)
+        return any(words.search(text, *span) for words in topics) or is_abroad(text[slice(*span)])
+
+    def is_whole_question(span: _Span) -> bool:
+        says_more = shows(span) > 1 or BLANK in text[slice(*span)] or (asks(span) and not tells(span))
+        return bool(shows(span)) and says_more and (asks(span) or not tells(span)) and not strays(span)
+
+    def is_asked(span: _Span) -> bool:
+        return asks(span) or not tells(span) if shows(span) else re.search(r"\d", text[slice(*span)]) is not None
+
     found: list[_Span] = []
     sentences = [match.span() for match in _SENTENCE.finditer(text)]
     if not any(map(searches, sentences)):
         return []
+    if any(map(is_whole_question, sentences)):  # "Tell me a joke. No, seriously: hydro in Wales?"
+        idle = [one for one in sentences if strays(one) and not is_asked(one)]
+        found += idle
+        sentences = [one for one in sentences if one not in idle]
     for sentence in sentences:
         if not searches(sentence):
-            tells = _TELLS.search(text, *sentence) or len(text[slice(*sentence)].split()) > _FEW_WORDS
-            found += [sentence] if tells and not asks(sentence) else []
+            long = len(text[slice(*sentence)].split()) > _FEW_WORDS
+            found += [sentence] if (tells(sentence) or long) and not asks(sentence) else []
             continue
         end = sentence[0] + len(text[slice(*sentence)].rstrip(".?!:; "))
         clauses = [match.span() for match in _CLAUSE.finditer(text, sentence[0], end)]
-        found += [one for one in clauses if _TELLS.search(text, *one) and not searches(one) and not asks(one)]
+        found += [one for one in clauses if tells(one) and not searches(one) and not asks(one)]
     return found

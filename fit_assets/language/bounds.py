@@ -15,17 +15,18 @@ _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
     r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
     r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
-    r"starting (?:at|from)|(?:a )?min(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|plus|go(?:es)? past|>=?|≥|=>"
+    r"starting (?:at|from)|(?:a )?min(?:imum|\.)?(?: (?:of|capacity|size|tail|runway|term))?|plus|"
+    r"go(?:es)? past|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|more small than|(?<!no )(?<!or )(?:less|smaller)|"
     r"(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
     r"at or (?:under|below)|up ?to(?: and incl(?:uding|usive|\.)?)?|sub-?|south of|capped at|limited to|"
-    r"(?:a )?max(?:imum)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
+    r"(?:a )?max(?:imum|\.)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
 _ABOUT = (
-    r"around|(?<!care )(?<!know )about|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|"
+    r"around|(?<!care )(?<!know )about(?! an? ?$)|roughly|approx(?:imately|\.)?|circa|ca?\.|~|nearly|close to|"
     r"in the region of|near(?: to| enough)?|give or take"
 )
 _NOT = (
@@ -37,7 +38,10 @@ _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|lo
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
 # Where a comparing word or sign may begin.
 BEGINS = r"(?:(?<![a-z])|(?=[<>=≤≥]))"
-_FILLER = r"(?:,? (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|ooh|oh|hmm|like|say|what is it)\b,?)* ?$"
+_FILLER = (
+    r"(?:,? (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|ooh|oh|hmm|like|say|what is it|"
+    r"let me (?:think|see))\b,?)* ?$"
+)
 
 
 def _comparing(words: str) -> re.Pattern[str]:
@@ -55,14 +59,15 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
     (
         "min",
         re.compile(
-            r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! (?:to|in|at|on|near|around|by|north)\b)|at (?:the )?least)\b"
+            r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! (?:to|in|at|on|near|around|by|north)\b)|"
+            r"at (?:the |a )?(?:least|minimum))\b"
         ),
     ),
     (
         "min",
         re.compile(r"-?(?:or|and?)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
     ),
-    ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the )?most)\b")),
+    ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the |a )?(?:most|maximum))\b")),
     ("max", re.compile(r"-?(?:or|and?)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )
 # "150kw min 500kw max"

@@ -82,14 +82,15 @@ _spelled_digits = rf"(?:{_spelled_digit}(?:[ ]{_spelled_digit}){{2,}}|\d(?:[ ]\d
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])
-    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:[<>]=?|=[<>]?|[≤≥:])[ ]?)?(?:
+    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:(?:[<>]=?|=[<>]?|[≤≥:])[ ]?|between[ ]))?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen}|(?:twenty|thirty|forty)(?:[ -](?:{_one}))?)\b
       | (?P<spoken_decimal>{_spoken_decimal})
       | (?P<spelled_digits>{_spelled_digits})\b
       # "two fifty kilowatts"
-      | (?P<hundreds>{_one})[ ](?P<beyond>(?:{_ten})(?:[ -](?:{_one}))?|{_teen})(?=[ -]?(?:{_power_ahead}){_stop})
+      | (?P<hundreds>{_one})[ ](?P<beyond>(?:{_ten})(?:[ -](?:{_one}))?|{_teen})
+            (?=[ -]?(?:{_power_ahead}){_stop}|[ ](?:and|to|or)[ ](?:[a-z]+[ ]){{1,2}}(?:{_power_ahead}){_stop})
       | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
       | (?P<digits>{_digits})(?![\d])
       | (?P<words>{_words})(?![a-z])
@@ -248,7 +249,11 @@ def _spread_columns(found: list[Quantity], question: str) -> list[Quantity]:
     for index, (first, second) in enumerate(itertools.pairwise(found), 1):
         written = question[first.start : first.end]
         in_column = first.kind in ("kw", "years") and _COLUMN.match(written)
-        if in_column and second.kind == "number" and question[first.end : second.start].strip() in _SPANS:
+        if (
+            in_column
+            and second.kind == "number"
+            and question[first.end : second.start].strip() in ((*_SPANS, "and") if "between" in written else _SPANS)
+        ):
             factor = _factor(written, _POWER if first.kind == "kw" else _TIME)
             found[index] = replace(second, value=number(second.value * factor), kind=first.kind)
     return found
@@ -269,7 +274,10 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
             continue
         value: float = first.value
         if second.kind == "kw":
-            value *= _factor(question[second.start : second.end], _POWER)
+            written = question[second.start : second.end]
+            if value < 10 and question[first.start : first.end].isalpha() and "hundred" in written.lower():
+                value *= 100  # "three to four hundred kilowatts"
+            value *= _factor(written, _POWER)
             value = first.value if value > second.value else value  # "500 to 1MW"
         else:
             value *= _factor(question[second.start : second.end], _TIME)

@@ -15,7 +15,7 @@ from fit_assets.language.background import background, told_before
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
 from fit_assets.language.spelled import spelled_together
-from fit_assets.language.text import MAX_QUESTION_CHARS, normalise_question
+from fit_assets.language.text import BLANK, MAX_QUESTION_CHARS, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
 if TYPE_CHECKING:
@@ -40,15 +40,13 @@ _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"
 _BEHIND_UNIT = re.compile(r"(?<=\d)([km]w)(?=(?:to|or|and|in|near|plus|max|min)(?![a-z]))")
+# "5oldest"
+_STUCK_BEHIND = re.compile(r"(?<=\d)(?=(?:bigg|larg|small|old|new)est\b)")
 # "b4 2014"; alone it is a postcode.
 _TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
 # "under a yr left" is not in Ayr.
 _A_YEAR = re.compile(r"(?<=\ba )yr\b")
 _AND = re.compile(r"\ban(?= (?:over|under|above|below|at least|at most|more than|less than)\b)")
-
-# What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
-BLANK = "§"
-
 
 # Where a name that is a word as well cannot be one.
 _BETWEEN_COMMAS = re.compile(r", ([A-Z][a-z]{3,})(?=[,:]|[.?!]*$)")
@@ -182,7 +180,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     numbers = quantities(text)
     exclusions: list[str] = []
     sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years") and not _is_tenure(text, number)]
-    asides = _asides(text, [*technologies, *sizes, *codes], places)
+    asides = _asides(text, [*technologies, *sizes, *codes], places, gazetteer)
     purposes = [span for span in asides if text[slice(*span)].lstrip().startswith("for ")]
     told, text = (_blanked(text, [Named("", *span) for span in spans], " ") for spans in (purposes, asides))
     places = _outside(asides, places)
@@ -217,6 +215,7 @@ def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
+    text = _STUCK_BEHIND.sub(" ", text)
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)
@@ -270,9 +269,11 @@ def _kinds(
     return sorted(((kind, one.start, one.end) for kind, one in kinds), key=lambda one: one[1])
 
 
-def _asides(text: str, evidence: Sequence[_Span], places: Sequence[Named]) -> list[tuple[int, int]]:
+def _asides(
+    text: str, evidence: Sequence[_Span], places: Sequence[Named], gazetteer: Gazetteer
+) -> list[tuple[int, int]]:
     """What only tells, but for the one place that a question names."""
-    asides = background(text, [span.start for span in evidence])
+    asides = background(text, [span.start for span in evidence], gazetteer.names_outside)
     if not _outside(asides, places):
         asides = [span for span in asides if len(_outside([span], places)) == len(places)]
     return asides

@@ -15,16 +15,17 @@ _LETTERS = word_pairs(
     """
 )
 _NAME = "|".join(_LETTERS)
-_LETTER = re.compile(rf"\b(?:{_NAME})\b")
+_LETTER = re.compile(rf"\b(?:{_NAME}|[a-z])\b")
 # Alone, "em" and "are" are no letters.
 _ALONE = "bee|gee|ell|ess|double u|double you"
 _CODE = re.compile(
-    rf"\b(?P<letters>(?:{_NAME}) (?:{_NAME})|{_ALONE}) "
+    rf"\b(?P<letters>(?:{_NAME}) (?:{_NAME})|(?!k w)[a-z] [a-z]|{_ALONE}) "
     rf"(?:(?P<number>\d\d?|{SPOKEN_BELOW_100})\b|(?=(?:area|postcodes?|post codes?)\b))"
 )
 # "the postcode area d g", "d g postcodes"
 _AREA = re.compile(r"(?:(?<=\bpostcode )|(?<=\bpostcode area )|\b(?=[a-z] [a-z] postcodes?\b))([a-z]) ([a-z])\b")
 _ACRONYMS = {
+    "seg": re.compile(r"\bs e g\b"),
     "pv": re.compile(r"\bpee vee\b"),
     "chp": re.compile(r"\b(?:see|c) (?:aitch|haitch|h) (?:pee|p)\b"),
     "ppa": re.compile(r"\b(?:pee|p) (?:pee|p) (?:ay|a)\b"),
@@ -39,7 +40,8 @@ def spelled_together(text: str) -> str:
 
 
 def _together(spelled: re.Match[str]) -> str:
-    letters = "".join(_LETTERS[name] for name in _LETTER.findall(spelled["letters"]))
+    names = [spelled["letters"]] if spelled["letters"] in _LETTERS else _LETTER.findall(spelled["letters"])
+    letters = "".join(_LETTERS.get(name, name) for name in names)
     if letters.upper() not in POSTCODE_AREAS:
         return spelled[0]
     return letters + (spoken_digits(spelled["number"]) if spelled["number"] else " ")

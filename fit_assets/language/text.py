@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 MAX_QUESTION_CHARS = 400
+# What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
+BLANK = "§"
 
 _CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|\[/?INST\]|</?s>|<<?/?SYS>>?", re.IGNORECASE)
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " "})

@@ -29,7 +29,29 @@ def test_what_is_told_is_left_out(question: str, kept: str) -> None:
 
 
 def test_nothing_is_background_where_nothing_is_searched() -> None:
-    assert background("i grew up here. my house is small.", []) == []
+    assert background("i grew up here. my house is small.", [], lambda text: False) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "filters"),
+    [
+        ("Tell me a joke. No, seriously: any hydro in Wales?", {"location": "Wales", "technology": "Hydro"}),
+        ("We fly back from Dublin early. Biogas near Bath?", {"location": "Bath", "technology": "Anaerobic digestion"}),
+        (
+            "Batteries are what I sell, so who do I ring. Solar in Kent",
+            {"location": "Kent", "technology": "Photovoltaic"},
+        ),
+        # What is asked last is the question.
+        ("I live in Leeds and have 4 kW on the roof. What SEG rate would I get?", {"query_type": "unsupported"}),
+        ("What's the weather in Leeds? I'm baking for the turbine's crew", {"query_type": "unsupported"}),
+    ],
+)
+def test_another_topic_in_a_sentence_of_its_own_is_no_reason_to_refuse(
+    question: str, filters: dict[str, object]
+) -> None:
+    answer = RegexParser().parse(question).filters
+    assert answer is not None
+    assert {key: value for key, value in answer.to_dict().items() if key != "postcode_patterns"} == filters
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from fit_assets.places import load_gazetteer
         ("wind in ar gee one seven", "wind in rg17"),
         ("pee vee in the postcode area d g", "pv in the postcode area dg"),
         ("micro see h p", "micro chp"),
+        ("turbines in s y twenty three", "turbines in sy23"),
+        ("over fifty k w fifteen sites", "over fifty k w fifteen sites"),
     ],
 )
 def test_letters_are_put_together(said: str, meant: str) -> None:

@@ -57,7 +57,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me)",
+            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me| only)",
             "how much (?:turbines|panels|sites|farms|installations|schemes|plants|digesters)",
             "(?:total )?number of",
             "total number",
@@ -67,7 +67,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "^number(?= (?:wind|solar|pv|hydro|ad|chp|biogas))",
             "are there more",
             "numbers(?= (?:by|per))",
-            rf"(?:has|have|had|got|with) (?:the )?(?:more|most|fewer|fewest) {_NOUN}s?",
+            rf"(?:has|have|had|got|with) (?:the )?(?:more|most|fewer|fewest) {_OF_WHAT}{_NOUN}s?",
             "tally",
             "headcount",
             "numbers?[ -]wise",
@@ -236,7 +236,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             r"date,? asc\w*",
             "(?:oldest|most old)",
-            "earliest",
+            "(?<!at the )(?<!at the very )earliest",
             "longest[ -]running",
             "first (?:to be )?(?:built|commissioned)",
             "first ever",
@@ -296,17 +296,18 @@ _ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?(?:hydro|ad)\b(?!,? ?(
 _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 # "which wind farm in the Central Belt is biggest"
-_IS_SUPERLATIVE = re.compile(r"\b(?:which|what) .*\b(?:is|was)(?: the)?$")
+_IS_SUPERLATIVE = re.compile(r"\b(?:which|what) .*\b(?:is|was|are|were|has|have|gets?)(?: the)?$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|single|(?:what|who|which)(?:'s|s| is))$")
-_RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most|ever)$")
+_RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most|ever)$|^(?:earn|mak)")
 _TOP_BEFORE = re.compile(
     rf"\b(?:top|(?<!was the )(?<!were the )first|soonest|{_SUPERLATIVE}|"
-    rf"{_SUPERLATIVE}[ -]earning|limit(?:ed)?(?: to)?|only|best|which|"
+    rf"{_SUPERLATIVE}[ -]earning|limit(?:ed)?(?: to)?|(?:keep|cap) it (?:to|at)|only|just|ones:|best|which|"
     r"give (?:me|us)|gimme|show(?: me| us)?|(?:handful|few) ?:?)$"
 )
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(
-    rf"of (?:them|those|the)\b|(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|hydros\b|results?\b|rows?\b|"
+    rf"of (?:them|those|the)\b|with the (?:most|least|(?:high|low|larg|small|long|short)est)\b|"
+    rf"(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|hydros\b|results?\b|rows?\b|"
     r",? ?(?:say|will do|would do|is plenty|is enough)\b"
 )
 

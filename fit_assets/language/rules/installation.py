@@ -41,7 +41,8 @@ _RATE = phrases(
 # "tariff" is the rate, unless the question is about its time: "years of tariff left", "the tariff ends".
 _TARIFF = phrases(
     r"(?<!feed-in )(?<!feed in )(?<!off )(?<!off the )(?<!on the )(?<!of )(?<!their )tariffs?"
-    r"(?! (?:(?:that|which|will|is|are|to|nearly|almost) )*(?:left|done|must|lasts?|lasting|"
+    r"(?! (?:(?:that|which|will|is|are|to|nearly|almost|not|never|isn't|doesn't|won't) )*"
+    r"(?:left|done|must|lasts?|lasting|"
     r"continu\w*|over(?! §)|good|remain\w*|end\w*|"
     r"already|expir\w*|period|term|life\w*|run\w*|stops?|"
     r"finish\w*|laps\w*|tails?|runways?|to|still|years|income|revenue|payments?|beyond|until|gone|has|comes))"

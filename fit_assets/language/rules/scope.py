@@ -5,153 +5,29 @@ from __future__ import annotations
 import re
 
 from fit_assets.language.background import DOMAIN
-from fit_assets.language.reading import BLANK, Reading
+from fit_assets.language.reading import Reading
 from fit_assets.language.rules import phrases
 from fit_assets.language.rules.installation import fit_id
 from fit_assets.language.rules.places import unknown_places
+from fit_assets.language.text import BLANK
+from fit_assets.language.topics import OTHER_SCHEMES, OTHER_TECHNOLOGIES, OTHER_TOPICS
 from fit_assets.language.vocabulary import WORDS
 
-_OTHER_TECHNOLOGIES = phrases(
-    r"heat[ -]?pumps?",
-    "nuclear",
-    r"batter(?:ys?|ies)",
-    "geothermal",
-    "tidal",
-    "wave (?:power|energy)",
-    "coal",
-    "diesel",
-    "hydrogen",
-    "biomass",
-    "offshore",
-    "natural gas",
-    r"gas (?:peak\w+ )?(?:turbines?|plants?|boilers?|fired|engines?|power)",
-    "solar thermal",
-    r"ev charg\w+",
-    r"charg(?:ing|e) points?",
-    "(?<!chp )(?<!power )boilers?",
-    "(?:landfill|sewage|shale) gas",
-    "storage",
-    "grid (?:[a-z]+ )?(?:capacity|connections?)(?! (?:upgrade|works?|offers?))",
-)
-_OTHER_SCHEMES = phrases(
-    "seg",
-    "smart export",
-    "cfds?",
-    "contracts?[ -]for[ -]differences?",
-    "rocs?",
-    "renewables obligation",
-    "rhi",
-    "renewable heat incentive",
-    "regos?",
-    "capacity market",
-    "eco4",
-    "boiler upgrade",
-)
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
     r"(?:please |pls |plz |kindly |can (?:yo)?u |could (?:yo)?u |would (?:yo)?u |i want (?:you )?to |"
-    r"go and |now |just )*"
+    r"(?:can|could) (?:someone|somebody|anyone) |go and |now |just )*"
     r"(?:delete|remove|erase|drop(?! (?:me|us))|merge|strike|update(?! (?:please ?[:,]|me\b|us\b))|change|edit|modify|"
     r"amend|set(?! (?:out|up a comp|.*against))|make the .* say\b|book|recommend|"
     r"add(?! up)|insert|create|rename|overwrite|correct|cancel(?! that\b)|register(?! (?:entr|details|record))|"
     r"deregister|upload|transfer|reset|move|increase|reduce|mark|replace|wipe|purge|clear|translate|assign)\b|"
-    r"\b(?:delete|overwrite|drop table)\b|"
+    r"(?<!don't )(?<!do not )(?<!not to )\b(?:delete|overwrite|drop table)\b|"
     r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
+    r"\bplease (?:remove|erase|deregister)\b|"
     r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
     r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|\bswap the owner\b|"
     r"\b(?:make|have) (?:fit |number |no\.? )*\d+ say\b|\bwants? (?:deleting|removing|changing)\b"
-)
-_OTHER_TOPICS = phrases(
-    "weather(?!-)",
-    "forecast",
-    "(?:how|too|so|very|be|get|it) windy",
-    "wind (?:speed|chill|direction|instruments?)",
-    "sunny",
-    "rain",
-    "poems?",
-    "cover letters?",
-    "(?:write|compose|draft) (?:me )?an?",
-    "haikus?",
-    # "for my essay: average capacity by country" is a question all the same.
-    "(?<!for my )(?<!for an )(?<!the )(?<!my )essays?(?! (?:is )?(?:due|deadline|tomorrow|tonight))",
-    "recipe",
-    "heads of terms",
-    "term sheets?",
-    "letters? of intent",
-    "breeds? of|(?:best|which|what) breeds?",
-    r"graz(?:e|ing) (?:under|beneath|between|among|around)",
-    "(?:nearest|closest) (?:[a-z]+ )?(?:stations?|garage|pub|shop|supermarket|cafe|cash ?point|toilets?|bus stop)",
-    "football",
-    "restaurants?",
-    "hotels?",
-    "(?<!should )(?<!to )(?<!let me )explain(?! which)",
-    "invented",
-    "made of",
-    "who (?:invented|was(?! (?:commissioned|built|installed|accredited|registered))|won)",
-    "who do i (?:ring|call|phone|contact|ask|complain)",
-    "how far (?:is it )?(?:from|to|is)",
-    "potholes?",
-    "carbon",
-    "tax(?:es|able)?",
-    r"how (?:do|does|dose|did) .*(?:works?|made|built|(?:makes?|generates?|produces?) (?:elec\w*|power|energy))",
-    "how to (?:build|make|install|claim|apply)",
-    "how do i(?! (?:find|see|get|list|show|look|say|put))",
-    "co2",
-    "bank details",
-    "history of",
-    "quotes? for",
-    r"why (?:is|was|are|were|do|does|did|has|have|won't|can't)",
-    "(?<!, )do you think",
-    "suggest an?",
-    "(?:kill|harm|hurt|scare)s?",
-    r"planning app\w+",
-    "people live",
-    "population",
-    "ppa price",
-    "(?<!from )(?<!near )(?<!by )my (?:own )?(?:roof|house|home|garden|bill|boiler)",
-    "(?:cheapest|electricity|energy|gas) tariffs?",
-    "planning permission",
-    "council let (?:me|us)",
-    "mortgage",
-    "loan",
-    "vat",
-    "eclipse",
-    "planets?",
-    "price of",
-    "costs? (?:of|to)",
-    "much (?:do|does|would|is|are|did) .*costs?",
-    "(?:should|shud) (?:i|we)",
-    "(?<!minimum )(?:not )?worth (?:it|getting|having)",
-    "insurance",
-    "(?:what's|whats|watch|film) .*telly",
-    "clean(?:ing)? (?:the |my |our )(?:solar )?panels",
-    "(?:panels|turbines) (?:would|do|will|should) (?:i|we) need",
-    "how (?:duz|dos)",
-    "(?:electric|electricity|energy|gas) prices?",
-    "(?:installer|electrician|plumber)s?",
-    "planning (?:consent|rules?)",
-    "best (?:angle|company|firm|brand|make|way)",
-    "house prices?",
-    "jobs? (?:at|in|on)",
-    "(?:limerick|song|(?<!long )story|joke)s?",
-    "(?<!being )funny",
-    "(?<!no )repairs?",
-    "nois[ey]+",
-    "droughts?",
-    "solar system facts",
-    "ignore (?:all|the|your|previous)",
-    "stocks?(?: prices?| markets?| exchange)",
-    "direct debits?",
-    "convert .* (?:in)?to (?:horse ?power|bhp|hp|joules|pounds|dollars|euros)",
-    "electric (?:car|vehicle)s?",
-    "share prices?",
-    "(?:manufacturer|brand|inverter|maker)s?",
-    "what time is it",
-    "sing (?:me|us)",
-    "what does .* do to",
-    r"what (?:(?:exactly|actually) )?(?:is|are) (?:an? )?(?:anaerobic digestion|photovoltaics?|hydro(?: ?power)?|"
-    r"solar (?:power|energy)|wind (?:power|energy)|(?:micro )?chp|feed[- ]in tariffs?|a fit)\??$",
 )
 # Topics that also stand beside a real question: "for the Cambrian News: hydro near Machynlleth".
 _IN_PASSING = phrases(
@@ -173,8 +49,8 @@ def named_outside(asked: Reading) -> list[str]:
     """What the question names that the scheme does not have: ``abroad``, ``other technology``, ``other scheme``."""
     found = {
         "abroad": asked.outside_great_britain,
-        "other technology": _asks(asked, _OTHER_TECHNOLOGIES, _LEFT_OUT),
-        "other scheme": _asks(asked, _OTHER_SCHEMES, _LEFT_OUT),
+        "other technology": _asks(asked, OTHER_TECHNOLOGIES, _LEFT_OUT),
+        "other scheme": _asks(asked, OTHER_SCHEMES, _LEFT_OUT),
     }
     return [name for name, named in found.items() if named]
 
@@ -204,7 +80,7 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
     Without a word of the domain, a question is refused where it has words that nobody here knows: "Devon" is a
     search in Devon, "restaurants in Devon" is none.
     """
-    if named_outside(asked) or asked.has(_ORDER) or _asks(asked, _OTHER_TOPICS):
+    if named_outside(asked) or asked.has(_ORDER) or _asks(asked, OTHER_TOPICS):
         return True
     if asked.has(_IN_PASSING) and not _is_search(asked):
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from operator import attrgetter
 from typing import Literal
 
 from fit_assets.language.bounds import BEGINS, ranges
@@ -31,7 +33,7 @@ _EXPIRY = phrases(
 _COMMISSIONING = phrases(
     r"commission\w*",
     r"built|constructed|installed|installations(?= (?:in|of|from|since)\b)|registered|accredited|energised|"
-    r"started|joined|online|operational|operating|live|erected",
+    r"started|joined|online|operational|operating|live|erected|put up",
     r"newer|older",
 )
 # The scheme closed to new sites in March 2019 (Ofgem); the last were commissioned soon after: later years are ends.
@@ -51,15 +53,16 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
         "max",
         0,
         r"by|until|till?|up ?to(?: and incl(?:uding|usive|\.)?)?|through|"
-        r"not? (?:later|newer|more recent) than|not after|"
-        r"(?:on|in) or before|(?:nothing|none|never) (?:later|newer|more recent) than|<=|≤",
+        r"not? (?:later|newer|more recent) than|(?:not|nothing|none|never)(?: [a-z]+){0,3} after|"
+        r"(?:on|in) or before|(?:nothing|none|never)(?: of (?:them|these))? (?:later|newer|more recent) than|<=|≤",
     ),
     ("max", 0, r"before the end of"),
     (
         "min",
         0,
-        r"(?:in|on|from|during) or after|not? (?:earlier|older) than|(?:not|nothing|none)(?: [a-z]+){0,3} before|"
-        r"(?:nothing|none) (?:earlier|older) than|"
+        r"(?:in|on|from|during) or after|not? (?:earlier|older|sooner) than|"
+        r"(?:not|nothing|none)(?: [a-z]+){0,3} before|"
+        r"(?:nothing|none)(?: of (?:them|these))? (?:earlier|older|sooner) than|"
         r"since|from|at least|as of|>=|≥",
     ),
     ("min", 0, r"beginning|starting(?: in| from)?"),
@@ -75,15 +78,18 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
     (
         "min",
         re.compile(
-            r"\+(?! ?\d)|-?(?:onwards?|on(?! the\b| §)|plus)\b|"
-            r"(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)"
+            r"\+(?! ?\d)|-?(?:onwards?|on(?! the\b| its\b| §)|plus)\b|"
+            r"(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)|"
+            r"at the (?:very )?earliest\b|at (?:the (?:very )?)?least\b"
         ),
     ),
-    ("max", re.compile(r"(?:or|and) (?:earlier|before|older)\b(?! \d)|at the latest\b")),
+    ("max", re.compile(r"(?:or|and) (?:earlier|before|older|sooner)\b(?! \d)|at the (?:very )?latest\b")),
 )
 _NOTHING_FROM = re.compile(r"\b(?:nothing|none|not) (?:[a-z]+ )?(?:from|in)$")
-_FROM = re.compile(r"\bfrom(?: [a-z]+){0,2}$")
+_FROM = re.compile(r"(?<!commissioned )\bfrom(?: [a-z]+){0,2}$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
+_LISTS = re.compile(r",|,? ?(?:and|or|&)")
+_value = attrgetter("value")
 _JOINS_MONTHS = re.compile(
     r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 )
@@ -119,6 +125,8 @@ def years(asked: Reading, is_rate: bool) -> Filters:
 def _ranges(asked: Reading, numbers: list[Quantity]) -> list[tuple[Quantity, Quantity | None]]:
     """Pairs of years that bound a range, with months between them or not, and single years."""
     paired = list(ranges(asked, numbers))
+    if len(numbers) > 2 and all(_LISTS.fullmatch(asked.between(*pair)) for pair in itertools.pairwise(numbers)):
+        return [(min(numbers, key=_value), max(numbers, key=_value))]  # "2031, 2032 or 2033"
     if len(numbers) == 2 and len(paired) == 2 and _JOINS_MONTHS.fullmatch(asked.between(*numbers)):
         return [(numbers[0], numbers[1])]
     return paired
