@@ -184,6 +184,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     purposes = [span for span in asides if text[slice(*span)].lstrip().startswith("for ")]
     told, text = (_blanked(text, [Named("", *span) for span in spans], " ") for spans in (purposes, asides))
     places = _outside(asides, places)
+    # "New York LN4" is in Lincolnshire.
+    is_there = any(code.name[-1].isdigit() for code in codes)
     return Reading(
         question=question,
         plain=plain,
@@ -194,9 +196,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         technologies=_included(text, technologies, exclusions),
         numbers=tuple(_outside(asides, numbers)),
         exclusions=tuple(exclusions),
-        # "New York LN4" is in Lincolnshire.
         outside_great_britain=_FOREIGN_POSTCODE.search(plain) is not None
-        or (gazetteer.names_outside(text if asides else plain) and not any(code.name[-1].isdigit() for code in codes)),
+        or (gazetteer.names_outside(text if asides or wrong else plain) and not is_there),
     )
 
 

@@ -62,6 +62,8 @@ OTHER_TOPICS = phrases(
     "(?:nearest|closest) (?:[a-z]+ )?(?:stations?|garage|pub|shop|supermarket|cafe|cash ?point|toilets?|bus stop)",
     "football",
     "restaurants?",
+    "(?:good|nice|decent|best) (?:pub|cafe|place to (?:eat|stay))",
+    "savings accounts?",
     "hotels?",
     "(?<!should )(?<!to )(?<!let me )explain(?! which)",
     "invented",
