@@ -80,11 +80,17 @@ _ASKS = re.compile(
     r"(?<!at )all (?!this|that|the)|show|list|(?<!can't )find|give|tell|send|"
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"interested|interests? me|namely|please|pls|compar(?:e|ing)|explain|write|compose|draft|only|"
+    r"oh,? and|and just|interested|interests? me|namely|please|pls|compar(?:e|ing)|explain|write|compose|draft|only|"
     r"(?<!we )(?<!i )(?<!they )(?<!you )can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
+)
+# "Forget what I asked about digesters."
+_FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
+# "here in Leeds"
+_HOME = re.compile(
+    r"\b(?:here in|li(?:ve|ves|ving|ved) (?:in|near)|based in|moved (?:to|from)|born in|grew up in)(?: the)? $"
 )
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
@@ -104,7 +110,9 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
         for clause in _CLAUSE.finditer(text, *sentence.span())
         if text[slice(*clause.span())].strip(" ,()")
     ]
-    earlier = _told_in_sentences(text, named)
+    homes = [one for one in named if one[0] == "place" and _HOME.search(text[: one[1]])]
+    elsewhere = [one for one in named if one[0] == "place" and one not in homes]
+    earlier = _told_in_sentences(text, named) + [one[1:] for one in homes if elsewhere and elsewhere[-1][1] > one[1]]
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -123,8 +131,10 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
     sentences = [sentence.span() for sentence in _SENTENCE.finditer(text)]
     for index, (begin, end) in enumerate(sentences[:-1]):
         inside = [one for one in named if begin <= one[1] < end]
-        asks = _ASKS.search(text, begin, end) is not None
-        if not _TELLS.search(text, begin, end) or (asks and any(kind == "technology" for kind, *_ in inside)):
+        forgets = _FORGET.match(text, begin, end) is not None
+        asks = not forgets and _ASKS.search(text, begin, end) is not None
+        tells = forgets or _TELLS.search(text, begin, end) is not None
+        if not tells or (asks and any(kind == "technology" for kind, *_ in inside)):
             continue
         for later in sentences[index + 1 :]:
             kinds = {kind for kind, start, _ in named if later[0] <= start < later[1]}

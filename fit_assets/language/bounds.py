@@ -14,14 +14,15 @@ Bound = Literal["min", "max", "about", "exact"]
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
     r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
-    r"at or above|in excess of|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
+    r"at or above|in excess of|superior to|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
     r"starting (?:at|from)|(?:a )?min(?:imum|\.)?(?: (?:of|capacity|size|tail|runway|term))?|plus|"
     r"go(?:es)? past|>=?|≥|=>"
 )
 _UNDER = (
     r"under|below|beneath|more small than|(?<!no )(?<!or )(?:less|smaller)|"
     r"(?:less|smaller|lower|fewer|shorter) (?:than|as)(?: or equal to)?|at (?:the )?most|"
-    r"at or (?:under|below)|up ?to(?: and incl(?:uding|usive|\.)?)?|sub-?|south of|capped at|limited to|"
+    r"at or (?:under|below)|up ?to(?: and incl(?:uding|usive|\.)?)?|sub-?|south of|inferior to|"
+    r"cap(?:ped)?(?: it| them)? at|limited to|"
     r"(?:a )?max(?:imum|\.)?(?: (?:of|capacity|size|tail|runway|term))?|<=?|≤|=<|"
     r"(?:in|within|over|during|inside) the (?:next|coming)|next|coming|within|inside|in"
 )
@@ -30,9 +31,10 @@ _ABOUT = (
     r"in the region of|near(?: to| enough)?|give or take"
 )
 _NOT = (
-    r"(?:(?:drop|ignore|skip|forget|leave out) (?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
+    r"(?:(?:drop|ignore|skip|forget|leave (?:out|off)|(?:don't|dont) bother with) "
+    r"(?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
     r"without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
-    r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? |(?:want|need|like) (?:anything|any|ones) )?"
+    r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? |(?:want|need|like) (?:anything|any|ones) |something )?"
 )
 _MORE = r"(?:over|above|exceed(?:s|ing)?|(?:more|greater|bigger|larger|higher|longer) than)"
 _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
@@ -67,6 +69,8 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
         "min",
         re.compile(r"-?(?:or|and?)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
     ),
+    ("min", re.compile(r"(?:is |as )?(?:the |a )floor\b")),
+    ("max", re.compile(r"(?:is |as )?(?:the |a )(?:ceiling|cap|capacity limit|upper limit)\b")),
     ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the |a )?(?:most|maximum))\b")),
     ("max", re.compile(r"-?(?:or|and?)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )

@@ -10,7 +10,8 @@ _Span = tuple[int, int]
 _Named = tuple[str, int, int]
 _MARKER = re.compile(
     r"[ .,…-]*\b(?:"
-    r"(?:no,? )?(?:sorry|apologies|wait|hang on|hold on|correction|scratch that),?"
+    r"(?:no,? )?(?:sorry(?!,? (?:nearly|almost|i) forgot)|apologies|"
+    r"wait|hang on|hold on|correction|scra(?:tch|p) that),?"
     r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
     r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"

@@ -54,7 +54,7 @@ _tail_below_100 = rf"(?:[ ](?:and[ ])?{_below_100}(?![ ](?:hundred|thousand)\b))
 _below_1000 = rf"(?:(?:(?:{_below_100}|a)[ -])?hundred\b{_tail_below_100}?|{_below_100})"
 _words = (
     rf"(?:(?:{_below_1000}|a)[ -]thousand\b(?:[ ](?:and[ ])?{_below_1000}(?![ ]thousand\b))?|{_below_1000}"
-    r"|a[ ](?:couple|dozen)(?:[ ]of)?|dozen)"
+    r"|a[ ](?:couple|dozen)(?:[ ]of)?|(?:a[ ])?half[ -](?:a[ -])?dozen|dozen)"
 )
 _POWER = {
     "kw": (r"kw(?:s|p)?|k\.[ ]?w\b\.?|k[ ]w\b|kay[ ]w|kilo[ -]?wat+s?|k", 1),
@@ -181,6 +181,8 @@ def _quantity(match: re.Match[str]) -> Quantity:
     unit = _unit(match)
     if unit in _POWER:
         return Quantity(number(value * _POWER[unit][1]), "kw", *match.span())
+    if unit == "y" and match["digits"] and FIRST_YEAR <= value <= LAST_YEAR:  # "before the 2014 year"
+        return Quantity(number(value), "year", *match.span())
     if unit in _TIME:
         return Quantity(number(value * _TIME[unit][1]), "years", *match.span())
     plain = match["digits"] or match["words"] or match["spoken_year"]
@@ -238,7 +240,7 @@ def _spelled(words: str) -> int:
         elif word == "thousand":
             total, part = total + max(part, 1) * 1000, 0
         elif word in ("couple", "dozen"):
-            part = _WORD_VALUES[word]
+            part = _WORD_VALUES[word] // (2 if "half" in words else 1)
         else:
             part += _WORD_VALUES.get(word, 0)
     return total + part

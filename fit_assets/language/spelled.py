@@ -23,7 +23,10 @@ _CODE = re.compile(
     rf"(?:(?P<number>\d\d?|{SPOKEN_BELOW_100})\b|(?=(?:area|postcodes?|post codes?)\b))"
 )
 # "the postcode area d g", "d g postcodes"
-_AREA = re.compile(r"(?:(?<=\bpostcode )|(?<=\bpostcode area )|\b(?=[a-z] [a-z] postcodes?\b))([a-z]) ([a-z])\b")
+_AREA = re.compile(
+    r"(?:(?<=\bpostcode )|(?<=\bpostcode area )|\b(?=[a-z] [a-z] postcodes?\b))([a-z]) ([a-z])\b"
+    rf"(?! (?:\d|{SPOKEN_BELOW_100}))"
+)
 _ACRONYMS = {
     "seg": re.compile(r"\bs e g\b"),
     "pv": re.compile(r"\bpee vee\b"),

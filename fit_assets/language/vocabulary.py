@@ -66,67 +66,67 @@ WORDS: frozenset[str] = word_set(
     alongside already also altogether am amount an anaerobic and annual annually any anyone anything anything's anyway
     anywhere appreciated approx approximately apr april are area areas arms around array arrays article as asap asc
     ascending ask asset assets at attractive aug august autumn available average averaged avg aye back band barn based
-    bbc be beats been before behalf being belong belonging belongs below beneath best better between beyond big bigger
-    biggest biogas bit board boilers bonnie books both break breakdown brief briefing britain broke built bulletin
-    bundle but buy buyer buyers buying buyout buyouts by calling came can candidate candidates capacities capacity case
-    category chance change check checking cheers chp class client clients clock close closest co-generation code codes
-    cogeneration colleague combined come comes coming commercial commission commissioned commissioning community
-    company compare compared comparing comparison concerning context continues contract contracts contrast cost could
-    council councils count counties counting country counts county couple curious current currently data database
-    dataset date dates day days deal deals dear dec decade decades december deliver depot desc descending desk detail
-    details diff differ difference different digester digesters digestion display distribution district districts do
-    does domestic done down dozen drainage drop dropping drops due during each earlier earliest early earn earned
-    earner earners earning earnings earns eastern edge eight eighteen eighty either electric electricity eleven
-    eligible else em end ended ending ending-soon ends energised energy eng england's enough enquire enquiring enquiry
-    entries entry equal equivalent er erected erm evening evenings eventually every everything exact exactly exceed
-    exceeding except excess excluding exist existing exists expensive expire expired expires expiring expiry export
-    extract facilities facility fact fall falling family far farm farmer farmers farms farms' feb february feed feed-in
-    fellow few fewer fewest fifteen fifty figure figures file filter find finish finished finishes finishing first fit
-    fits five folks for forty found four fourteen friday from full further gather gazette gb general generate generated
-    generates generating generation generator generators get gimme give given going gone good got grab grateful great
-    greater greatest group grouped groups guardian gw had half handful happen happens has have having head heat hello
-    help her herald here hey hi high higher highest his hmm hope hoping how how's hundred hydro hydroelectric i i'd i'm
-    id ideal ideally identify if immediate immediately in include included includes including income indeed independent
-    individual industrial inform information inside install installation installations installed installs instead
-    interested into inventory is it it's its itself jan january joined journal jul july jun june just kay keep ken kick
-    kicks kilowatt kilowatts kind kindly kitchen know kw kwp lad lads large large-scale larger largest lass last lasts
-    late later latest latter least leaving left less let let's letter life like likely limit line lines list list's
-    lists little live local locate located location locations long longer longest longlist look looking lookup lose
-    loses losing lot lots low lower lowest lunch machine machines madam made magazine main make makes making many map
-    march matching mate max maximum may me mean means medium medium-scale medium-sized meeting meg megawatt megawatts
-    megs micro mid mid-sized middle might milking min mind minimum ministry mirror mistake mix monday month monthly
-    months more morning mornings most mostly move moving much muck must mw my name named names nation nationally
-    nations nationwide near nearby nearly need needed needing needs neighbouring neither new newer newest news
-    newsletter newspaper next nine nineteen ninety no non non-domestic noon not nov november now nowt num number
-    numbers observer oct october of off ofgem oh ok okay old older oldest on once one ones online only onshore onward
-    onwards open operating operation operational operators opportunities opportunity optimal or order ordered other our
-    out outcode outcodes outside over overall owned owner owt p pair panel panels paper papers parks particular past
-    pay paying payment payments payout pays peace pence people per per-annum period person photovoltaic photovoltaics
-    piece place places plant plants please pls plus point pool portfolio possible possibly post postal postcode
-    postcodes potential power ppa ppas pre present presentation press price prime printers prior project projects
-    prospect prospects provide provided pull pumps purchase purpose purposes put pv query question question's quick
-    quickly radio range rank ranked ranking rate rated rates rather rating ratings ratio re-power re-powering ready
-    real really recent recently reception reckon reckons record records reference regard regarding regards region
-    regional regionally regions register registered registration regret regrettably relative remain remaining remains
-    remove renewable renewables report repower repowered repowering respect result results retrieve return revenue
-    revenues right ripe roll rolling rolls roof roofs rooftop room roughly round rows run run-of-river rundown running
-    runs runway runways said sales same saturday say says scale schedule scheme schemes scot scotsman screen search
-    sector see sell selling send sep sept september set setup seven seventeen seventy several short shortest shortlist
-    should show showing shows side since sincerely single sir sirs site sites sites' situated six sixteen sixty size
-    sized sizes skyline small small-scale smaller smallest so solar sold some someone something somewhere soon sooner
-    soonest soonish sorry sort sorted source sources split spring stack stacks standing start started starting starts
-    state station stations still stop stops story stuff subsidies subsidy such suitable sum summarise summary summer
-    sunday support switched system systems ta table tail tails take takeover target targets tariff tariff's tariffs
-    team teams tech technologies technology telegraph tell telling telly ten terms than thank thanks that that's thats
-    the their them then there thereabouts these they thing things think thinking thirteen thirty this those thoughts
-    thousand three through throughout thursday til till time timeframe times tiniest to today together tomorrow tonight
-    top tot total totals trade trend try trying tuesday turbine turbines tv twelve twenty two type types typical
-    typically u uh uk um under underneath unit units until up upcoming update upper upto upward upwards urgent urgently
-    us use used using value values various versus very via vicinity view vintage vintages visible vs wal wanna want
-    wanted wanting wants was water watt watts way we wednesday week weekend weeks well went were what what's whatever
-    whats when where where's whereabouts wherever whether which while who who's whole whose wi will wind windmill
-    windmills window windy winter with within without wonder wondered wondering work worth would write writing ye year
-    yearly years yes yesterday yet yield yields you your zero
+    bbc be beats been before beginning behalf being belong belonging belongs below beneath best better between beyond
+    big bigger biggest biogas bit board boilers bonnie books both break breakdown brief briefing britain broke built
+    bulletin bundle but buy buyer buyers buying buyout buyouts by calling came can candidate candidates capacities
+    capacity case category chance change chap check checking cheers chp class client clients clock close closest
+    co-generation code codes cogeneration colleague combined come comes coming commercial commission commissioned
+    commissioning community company compare compared comparing comparison concerning context continues contract
+    contracts contrast cost could council councils count counties counting country counts county couple curious current
+    currently data database dataset date dates day days deal deals dear dec decade decades december deliver depot desc
+    descending desk detail details diff differ difference different digester digesters digestion display distribution
+    district districts do does domestic done down dozen drainage drop dropping drops due during each earlier earliest
+    early earn earned earner earners earning earnings earns eastern edge eight eighteen eighty either electric
+    electricity eleven eligible else em end ended ending ending-soon ends energised energy eng england's enough enquire
+    enquiring enquiry entries entry equal equivalent er erected erm evening evenings eventually every everything exact
+    exactly exceed exceeding except excess excluding exist existing exists expensive expire expired expires expiring
+    expiry export extract facilities facility fact fall falling family far farm farmer farmers farms farms' feb
+    february feed feed-in fellow few fewer fewest fifteen fifty figure figures file filter find finish finished
+    finishes finishing first fit fits five folks for forty found four fourteen friday from full further gather gazette
+    gb general generate generated generates generating generation generator generators get gimme give given going golf
+    gone good got grab grateful great greater greatest group grouped groups guardian gw had half handful happen happens
+    has have having head heat hello help her herald here hey hi high higher highest his hmm hope hoping how how's
+    hundred hydro hydroelectric i i'd i'm id ideal ideally identify if immediate immediately in include included
+    includes including income indeed independent individual industrial inform information inside install installation
+    installations installed installs instead interested into inventory is it it's its itself jan january joined journal
+    jul july jun june just kay keep ken kick kicks kilowatt kilowatts kind kindly kitchen know kw kwp lad lads large
+    large-scale larger largest lass last lasts late later latest latter least leaving left less let let's letter life
+    like likely limit line lines list list's lists little live local locate located location locations long longer
+    longest longlist look looking lookup lose loses losing lot lots low lower lowest lunch machine machines madam made
+    magazine main make makes making many map march matching mate max maximum may me mean means medium medium-scale
+    medium-sized meeting meg megawatt megawatts megs micro mid mid-sized middle might milking min mind minimum ministry
+    mirror mistake mix monday month monthly months more morning mornings most mostly move moving much muck must mw my
+    name named names nation nationally nations nationwide near nearby nearly need needed needing needs neighbouring
+    neither new newer newest news newsletter newspaper next nine nineteen ninety no non non-domestic noon not nov
+    november now nowt num number numbers observer oct october of off ofgem oh ok okay old older oldest on once one ones
+    online only onshore onward onwards open operating operation operational operators opportunities opportunity optimal
+    or order ordered other our out outcode outcodes outside over overall owned owner owt p pair panel panels paper
+    papers parks particular past pay paying payment payments payout pays peace pence people per per-annum period person
+    photovoltaic photovoltaics piece place places plant plants please pls plus plz point pool portfolio possible
+    possibly post postal postcode postcodes potential power ppa ppas pre present presentation press price prime
+    printers prior project projects prospect prospects provide provided pull pumps purchase purpose purposes put pv
+    query question question's quick quickly radio range rank ranked ranking rate rated rates rather rating ratings
+    ratio re-power re-powering ready real really recent recently reception reckon reckons record records reference
+    regard regarding regards region regional regionally regions register registered registration regret regrettably
+    relative remain remaining remains remove renewable renewables report repower repowered repowering respect result
+    results retrieve return revenue revenues right ripe roll rolling rolls roof roofs rooftop room roughly round rows
+    run run-of-river rundown running runs runway runways said sales same saturday say says scale schedule scheme
+    schemes scot scotsman screen search sector see sell selling send sep sept september set setup seven seventeen
+    seventy several short shortest shortlist should show showing shows side since sincerely single sir sirs site sites
+    sites' situated six sixteen sixty size sized sizes skyline small small-scale smaller smallest so solar sold some
+    someone something somewhere soon sooner soonest soonish sorry sort sorted source sources split spring stack stacks
+    standing start started starting starts state station stations still stop stops story stuff subsidies subsidy such
+    suitable sum summarise summary summer sunday support switched system systems ta table tail tails take takeover
+    target targets tariff tariff's tariffs team teams tech technologies technology telegraph tell telling telly ten
+    terms than thank thanks that that's thats the their them then there thereabouts these they thing things think
+    thinking thirteen thirty this those thoughts thousand three through throughout thursday til till time timeframe
+    times tiniest to today together tomorrow tonight top tot total totals trade trend try trying tuesday turbine
+    turbines tv twelve twenty two type types typical typically u uh uk um under underneath unit units until up upcoming
+    update upper upto upward upwards urgent urgently us use used using value values various versus very via vicinity
+    view vintage vintages visible vs wal wanna want wanted wanting wants was water watt watts way we wednesday week
+    weekend weeks well went were what what's whatever whats when where where's whereabouts wherever whether which while
+    who who's whole whose wi will wind windmill windmills window windy winter with within without wonder wondered
+    wondering work worth would write writing ye year yearly years yes yesterday yet yield yields you your zero
     """
 )
 
@@ -164,15 +164,16 @@ _COMMON_SLIPS = word_pairs(
     """
     abov:above abt:about abut:about abv:above abve:above adn:and afer:after anthing:anything ater:after
     atleast:at_least avrg:average battry:battery belo:below bigest:biggest bout:about btwn:between bween:between
-    capcity:capacity capcty:capacity cn:can combind:combined comin:coming compair:compare countof:count_of
-    ernrs:earners exprng:expiring fitrate:fit_rate goin:going hav:have hidro:hydro hou:how howmany:how_many hows:how
-    hw:how hwo:how instal:install instals:installs irland:ireland lage:large larg:large les:less lessthan:less_than
-    lest:least lgest:largest listings:list locl:local lrge:large lss:less mani:many meny:many microchp:micro_chp
-    mny:many moer:more mor:more morethan:more_than mre:more nad:and nt:not ovr:over plnts:plants
-    postcodearea:postcode_area rte:rate runing:running smal:small sml:small smll:small solarpanels:solar_panels
+    capcity:capacity capcty:capacity chpp:chp cmpr:compare cn:can combind:combined comin:coming compair:compare
+    countof:count_of ernrs:earners everythin:everything evry:every exprng:expiring fitrate:fit_rate frms:farms
+    goin:going hav:have hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install instals:installs
+    irland:ireland lage:large larg:large les:less lessthan:less_than lest:least lft:left lgest:largest listings:list
+    locl:local lrge:large lss:less mani:many meny:many microchp:micro_chp mny:many moer:more mor:more
+    morethan:more_than mre:more nad:and nt:not ovr:over plnts:plants postcodearea:postcode_area repowr:repowering
+    rte:rate runing:running slr:solar smal:small sml:small smlest:smallest smll:small solarpanels:solar_panels
     soler:solar sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through topearning:top_earning
     totl:total tp:top uder:under unde:under undr:under watr:water wehn:when whch:which wich:which windpowr:wind_power
-    wiv:with wnd:wind wot:what yeer:year yeers:years yrs:years
+    wit:with wiv:with wnd:wind wot:what yeer:year yeers:years yrs:years
     """
 )
 # Scots and the North.
@@ -207,6 +208,8 @@ _MISHEARD = re.compile(
 # Dictated or shortened.
 _PHRASES_MEANT = (
     (re.compile(r"\bkiller ?watts?\b"), "kilowatts"),
+    (re.compile(r"\bwin (?=(?:farm|turbine)s?\b)"), "wind "),
+    (re.compile(r"\bfore (?=years\b)"), "four "),
     (re.compile(r"\b(?:whined|wined)\b(?! and dined)"), "wind"),
     (re.compile(r"^wear (?=are|is)"), "where "),
     (re.compile(r"\bre powering\b"), "repowering"),
@@ -240,7 +243,7 @@ _HEARD = {"for": "four", "to": "two", "too": "two"}
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
     r"but no|(?:everything|anything|anywhere|all) but|(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
-    r"minus|leav(?:e|es|ing) out|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
+    r"minus|leav(?:e|es|ing) out|not including(?: any)?|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
 )
 
 

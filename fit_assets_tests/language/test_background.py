@@ -65,6 +65,8 @@ def test_another_topic_in_a_sentence_of_its_own_is_no_reason_to_refuse(
             "Thanks for yesterday's figures on hydro! Today I only need wind in Fife",
             {"location": "Fife", "technology": "Wind"},
         ),
+        ("It's pouring here in Leeds, so hydro. What's in Fife?", {"location": "Fife", "technology": "Hydro"}),
+        ("Forget what I asked about digesters. Hydro in Fife.", {"location": "Fife", "technology": "Hydro"}),
         # What the question does not name again is asked for all the same.
         ("we have 500 kW in mind, so wind in Fife?", {"capacity_min_kw": 500, "location": "Fife"}),
         ("my farm is in Fife, so where is the nearest hydro?", {"location": "Fife", "technology": "Hydro"}),

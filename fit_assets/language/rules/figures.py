@@ -198,11 +198,12 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "fit_remaining_asc",
         phrases(
-            r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|run(?:s|ning)? out|com(?:e|es|ing) off (?:the )?\w+|"
+            r"(?:expir\w*|end(?:s|ing)?|finish\w*|laps\w+|stop(?:s|ping)?|run(?:s|ning)? out|"
+            r"com(?:e|es|ing) off (?:the )?\w+|"
             r"(?:come|roll|fall|drop|go|time)(?:s|es|d|ing)? (?:off|out)|(?<!to )(?:go|goes|lapse|drop)|"
             r"(?:stop|los)\w* (?:getting |receiving )?(?:the |their |its )?\w+)"
             rf"(?: (?:of )?(?:the |their |its )?{SUPPORT})?(?: the)? (?:first|soonest|earliest|next(?! \d))",
-            r"(?:by|of) how soon (?:[a-z]+ ){1,4}(?:expir\w*|ends?|finish\w*|runs? out|stops?)",
+            r"(?:by|of) how soon (?:[a-z]+ ){1,4}(?:expir\w*|ends?|finish\w*|runs? out|stops?|dies?)",
             rf"first (?:[0-9]+|{_SPELLED}) (?:[a-z]+ ){{0,3}}"
             r"to (?:expire|end|run out|finish|lapse|go|(?:come|roll|drop) off)",
             rf"(?:soonest|earliest|next|first)(?: (?:[0-9]+|{_SPELLED}))?[ -]"
@@ -247,6 +248,8 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "capacity_asc",
         phrases(
             "smallest",
+            rf"bottom (?=[0-9]|{_SPELLED}\b)",
+            "lowest to highest",
             "tiniest",
             "littlest",
             rf"{_SORTED_BY} {_SIZE},? (?:low|small)",
@@ -260,6 +263,8 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         phrases(
             "largest",
             "biggest",
+            "(?:beef|chunk|meat|might)iest",
+            "with (?:the )?most (?:kilowatts|megawatts|kw|mw|power)",
             "top",
             "highest",
             "greatest",

@@ -23,7 +23,7 @@ _NAMED_TECHNOLOGY = (
     r"anaerobic|ad|chp|cogen\w*|power)"
 )
 _RATE = phrases(
-    r"rates?(?! (?:power|output|capacity))",
+    r"(?<!at any )rates?(?! (?:power|output|capacity))",
     r"p(?:ence)? ?(?:/|per) ?(?:kwh|kilowatt[ -]?hour|unit)",
     r"per (?:unit|kwh)",
     # "wind feed-in tariff built in 2013", but not "wind feed-in tariff sites"

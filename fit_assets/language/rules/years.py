@@ -79,11 +79,11 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
         "min",
         re.compile(
             r"\+(?! ?\d)|-?(?:onwards?|on(?! the\b| its\b| §)|plus)\b|"
-            r"(?:or|and) (?:later|newer|after|onwards?|beyond|since)\b(?! \d)|"
+            r"(?:vintage )?(?:or|and) (?:later|newer|more recent(?:ly)?|after|onwards?|beyond|since)\b(?! \d)|"
             r"at the (?:very )?earliest\b|at (?:the (?:very )?)?least\b"
         ),
     ),
-    ("max", re.compile(r"(?:or|and) (?:earlier|before|older|sooner)\b(?! \d)|at the (?:very )?latest\b")),
+    ("max", re.compile(r"(?:vintage )?(?:or|and) (?:earlier|before|older|sooner)\b(?! \d)|at the (?:very )?latest\b")),
 )
 _NOTHING_FROM = re.compile(r"\b(?:nothing|none|not) (?:[a-z]+ )?(?:from|in)$")
 _FROM = re.compile(r"(?<!commissioned )\bfrom(?: [a-z]+){0,2}$")
