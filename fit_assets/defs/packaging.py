@@ -65,7 +65,7 @@ class GgufConfig(ArtifactConfig):
 
     quantisation: str | None = Field(
         default=None,
-        description="f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m; empty: the preset's own (f16 for 135M).",
+        description="f16, bf16, q8_0, q6_k, q5_k_m or q4_k_m; empty: the preset's own (bf16 for 135M).",
     )
 
 
