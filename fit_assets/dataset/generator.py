@@ -534,7 +534,7 @@ def _figure(book: PhraseBook, kind: str) -> Slot:
 def _search(source: _Sources, slots: dict[str, Slot]) -> Meaning | None:
     ranking = slots.get("ranking")
     if ranking is not None and (
-        (ranking.gold["sort_by"] == "revenue_desc" and "revenue" in slots)
+        (ranking.gold["sort_by"] == "revenue_desc" and any("include_revenue" in slot.gold for slot in slots.values()))
         # "the largest solar farms and digesters installation": one row is of one technology
         or (ranking.kind == "one" and "technology" in slots and slots["technology"].kind == "several")
         # "the next 5 expiring sites expiring soon": nobody says both

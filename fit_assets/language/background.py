@@ -7,6 +7,7 @@ something else does. What comes before the question may name a place or a techno
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -86,12 +87,20 @@ _ASKS = re.compile(
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
 )
+# A greeting tells nothing.
+_TELLS_OF_ONESELF = re.compile(
+    r"\b(?:i|i'm|i've|we|we're|we've|my|our|he|he's|she|she's|they|his|her|it's|its|someone|somebody|retired|grew)\b"
+)
+_ADDS = re.compile(r"\W*(?:and|also|plus|or)\b|.*\b(?:too|as well)\W*$")
 # "Forget what I asked about digesters."
 _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
-# "here in Leeds"
+# "I live in Leeds", but not "we have sites in Leeds".
 _HOME = re.compile(
-    r"\b(?:here in|li(?:ve|ves|ving|ved) (?:in|near)|based in|moved (?:to|from)|born in|grew up in)(?: the)? $"
+    r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
+    r"(?:in|near|to|from)|"
+    r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in)(?: the)? $"
 )
+_JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
 _Span = tuple[int, int]
@@ -110,9 +119,13 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
         for clause in _CLAUSE.finditer(text, *sentence.span())
         if text[slice(*clause.span())].strip(" ,()")
     ]
-    homes = [one for one in named if one[0] == "place" and _HOME.search(text[: one[1]])]
-    elsewhere = [one for one in named if one[0] == "place" and one not in homes]
-    earlier = _told_in_sentences(text, named) + [one[1:] for one in homes if elsewhere and elsewhere[-1][1] > one[1]]
+    places = [one for one in named if one[0] == "place"]
+    homes = [
+        one[1:]
+        for one, other in itertools.pairwise(places)
+        if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
+    ]
+    earlier = _told_in_sentences(text, named) + homes
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -126,22 +139,28 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
 
 
 def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
-    """What sentences only tell, where a later one names a technology: what that names as well, or all that they say."""
+    """What sentences tell before another one that names a technology.
+
+    Of a sentence that only tells and names nothing that the later one does not name, all; of another that tells, what
+    the later one names as well.
+    """
     found: list[_Span] = []
     sentences = [sentence.span() for sentence in _SENTENCE.finditer(text)]
     for index, (begin, end) in enumerate(sentences[:-1]):
         inside = [one for one in named if begin <= one[1] < end]
         forgets = _FORGET.match(text, begin, end) is not None
         asks = not forgets and _ASKS.search(text, begin, end) is not None
-        tells = forgets or _TELLS.search(text, begin, end) is not None
+        tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
         if not tells or (asks and any(kind == "technology" for kind, *_ in inside)):
             continue
         for later in sentences[index + 1 :]:
             kinds = {kind for kind, start, _ in named if later[0] <= start < later[1]}
-            if "technology" in kinds:
-                passing = kinds - {"size"} if asks else {*kinds, "year", "years"}
+            if "technology" in kinds and not _ADDS.match(text, *later):
+                about_them = any(words.search(text, begin, end) for words in (DOMAIN, _OF_THEM))
+                passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
-                found += [(begin, end)] if inside and not asks and len(said) == len(inside) else said
+                whole = inside and not asks and (forgets or not about_them) and len(said) == len(inside)
+                found += [(begin, end)] if whole else said
                 break
     return found
 
@@ -169,23 +188,31 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
     def shows(span: _Span) -> int:
         return sum(span[0] <= one < span[1] for one in evidence)
 
+    def is_outside(span: _Span) -> bool:
+        other = any(words.search(text, *span) for words in (OTHER_TECHNOLOGIES, OTHER_SCHEMES))
+        return other or is_abroad(text[slice(*span)])
+
     def strays(span: _Span) -> bool:
-        topics = (OTHER_TECHNOLOGIES, OTHER_SCHEMES, OTHER_TOPICS)
-        return any(words.search(text, *span) for words in topics) or is_abroad(text[slice(*span)])
+        return is_outside(span) or OTHER_TOPICS.search(text, *span) is not None
 
     def is_whole_question(span: _Span) -> bool:
         says_more = shows(span) > 1 or BLANK in text[slice(*span)] or (asks(span) and not tells(span))
         return bool(shows(span)) and says_more and (asks(span) or not tells(span)) and not strays(span)
 
-    def is_asked(span: _Span) -> bool:
-        return asks(span) or not tells(span) if shows(span) else re.search(r"\d", text[slice(*span)]) is not None
+    def is_asked(span: _Span, end: int) -> bool:
+        """Whether a sentence with another topic asks as well: one behind the question that ends there, above all."""
+        if shows(span):
+            return asks(span) or not tells(span)
+        questions = asks(span) and (not tells(span) or text[slice(*span)].rstrip().endswith("?"))
+        is_next = is_outside(span) and questions and span[0] >= end
+        return is_next or re.search(r"\d", text[slice(*span)]) is not None
 
     found: list[_Span] = []
     sentences = [match.span() for match in _SENTENCE.finditer(text)]
     if not any(map(searches, sentences)):
         return []
-    if any(map(is_whole_question, sentences)):  # "Tell me a joke. No, seriously: hydro in Wales?"
-        idle = [one for one in sentences if strays(one) and not is_asked(one)]
+    if whole := list(filter(is_whole_question, sentences)):  # "Tell me a joke. No, seriously: hydro in Wales?"
+        idle = [one for one in sentences if strays(one) and not is_asked(one, whole[0][1])]
         found += idle
         sentences = [one for one in sentences if one not in idle]
     for sentence in sentences:

@@ -31,7 +31,7 @@ _ABOUT = (
     r"in the region of|near(?: to| enough)?|give or take"
 )
 _NOT = (
-    r"(?:(?:drop|ignore|skip|forget|leave (?:out|off)|(?:don't|dont) bother with) "
+    r"(?:(?:drop|ignore|skip|forget|remove|leave (?:out|off)|(?:don't|dont) bother with) "
     r"(?:everything|anything|all|those)|no|not|nothing|nowt|never|none|"
     r"without|(?:are|is|do|does|did|was|were|wo)nt|[a-z]+n't) "
     r"(?:(?:any|be|get|go(?:es|ing)?|fall|drop|dip)s? |(?:want|need|like) (?:anything|any|ones) |something )?"
@@ -41,8 +41,8 @@ _LESS = r"(?:under|below|(?:less|smaller|lower|fewer|shorter) than)"
 # Where a comparing word or sign may begin.
 BEGINS = r"(?:(?<![a-z])|(?=[<>=≤≥]))"
 _FILLER = (
-    r"(?:,? (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|ooh|oh|hmm|like|say|what is it|"
-    r"let me (?:think|see))\b,?)* ?$"
+    r"(?:(?:,? (?:a|an|the|of|capacity|another|just|is|are|uh|um|erm?|ooh|oh|hmm|like|say|what is it|"
+    r"let me (?:think|see))\b)+,?)? ?$"
 )
 
 

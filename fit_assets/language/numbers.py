@@ -82,7 +82,8 @@ _spelled_digits = rf"(?:{_spelled_digit}(?:[ ]{_spelled_digit}){{2,}}|\d(?:[ ]\d
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])
-    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:(?:[<>]=?|=[<>]?|[≤≥:])[ ]?|between[ ]))?(?:
+    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:(?:[<>]=?|=[<>]?|[≤≥:])[ ]?
+        |between[ ](?!(?:19|20)\d\d[ ](?:and|to)[ ](?:19|20)\d\d)))?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen}|(?:twenty|thirty|forty)(?:[ -](?:{_one}))?)\b
@@ -277,7 +278,8 @@ def _spread_units(found: list[Quantity], question: str) -> list[Quantity]:
         value: float = first.value
         if second.kind == "kw":
             written = question[second.start : second.end]
-            if value < 10 and question[first.start : first.end].isalpha() and "hundred" in written.lower():
+            is_digit = value < 10 and question[first.start : first.end].isalpha() and between.strip() in ("to", "or")
+            if is_digit and not opened and "hundred" in written.lower() and value * 100 < second.value:
                 value *= 100  # "three to four hundred kilowatts"
             value *= _factor(written, _POWER)
             value = first.value if value > second.value else value  # "500 to 1MW"

@@ -19,7 +19,7 @@ _LETTER = re.compile(rf"\b(?:{_NAME}|[a-z])\b")
 # Alone, "em" and "are" are no letters.
 _ALONE = "bee|gee|ell|ess|double u|double you"
 _CODE = re.compile(
-    rf"\b(?P<letters>(?:{_NAME}) (?:{_NAME})|(?!k w)[a-z] [a-z]|{_ALONE}) "
+    rf"(?<!')\b(?P<letters>(?:{_NAME}) (?:{_NAME})|(?!k w)[a-z] [a-z]|{_ALONE}) "
     rf"(?:(?P<number>\d\d?|{SPOKEN_BELOW_100})\b|(?=(?:area|postcodes?|post codes?)\b))"
 )
 # "the postcode area d g", "d g postcodes"

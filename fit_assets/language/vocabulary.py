@@ -168,7 +168,7 @@ _COMMON_SLIPS = word_pairs(
     countof:count_of ernrs:earners everythin:everything evry:every exprng:expiring fitrate:fit_rate frms:farms
     goin:going hav:have hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install instals:installs
     irland:ireland lage:large larg:large les:less lessthan:less_than lest:least lft:left lgest:largest listings:list
-    locl:local lrge:large lss:less mani:many meny:many microchp:micro_chp mny:many moer:more mor:more
+    locl:local lrge:large lss:less mani:many meny:many microchp:micro_chp mny:many moer:more moar:more mor:more
     morethan:more_than mre:more nad:and nt:not ovr:over plnts:plants postcodearea:postcode_area repowr:repowering
     rte:rate runing:running slr:solar smal:small sml:small smlest:smallest smll:small solarpanels:solar_panels
     soler:solar sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through topearning:top_earning
@@ -217,7 +217,12 @@ _PHRASES_MEANT = (
     (re.compile(r"\bisle of white\b"), "isle of wight"),
     (re.compile(r"\bdum[b ]? ?freeze?\b"), "dumfries"),
     (re.compile(r"(?<=\bin )eng\b"), "england"),
-    (re.compile(r"\b(?<!price )(?<!to )(?<!the )cap\b(?! (?:it|at|of|on|the)\b)"), "capacity"),
+    (
+        re.compile(
+            r"\b(wind|solar|hydro|ad|pv|chp|tot|total|avg|average|installed) cap\b(?! (?:it|them|at|of \d|on)\b)"
+        ),
+        r"\1 capacity",
+    ),
     (re.compile(r"\breg adj(?:usted)?\b"), "regionally adjusted"),
     (re.compile(r" full stop$"), ""),
     (

@@ -41,7 +41,9 @@ def test_nothing_is_background_where_nothing_is_searched() -> None:
             "Batteries are what I sell, so who do I ring. Solar in Kent",
             {"location": "Kent", "technology": "Photovoltaic"},
         ),
-        # What is asked last is the question.
+        # What is asked last is the question, or one more.
+        ("How many solar farms are in Kent? And how many in Ireland?", {"query_type": "unsupported"}),
+        ("Wind in Fife. What is the SEG rate?", {"query_type": "unsupported"}),
         ("I live in Leeds and have 4 kW on the roof. What SEG rate would I get?", {"query_type": "unsupported"}),
         ("What's the weather in Leeds? I'm baking for the turbine's crew", {"query_type": "unsupported"}),
     ],
@@ -67,6 +69,11 @@ def test_another_topic_in_a_sentence_of_its_own_is_no_reason_to_refuse(
         ),
         ("It's pouring here in Leeds, so hydro. What's in Fife?", {"location": "Fife", "technology": "Hydro"}),
         ("Forget what I asked about digesters. Hydro in Fife.", {"location": "Fife", "technology": "Hydro"}),
+        (
+            "Hello, tariff ending before 2030. Wind in Fife.",
+            {"fit_expiry_year_max": 2029, "location": "Fife", "technology": "Wind"},
+        ),
+        ("Hi, solar in Fife. Wind too.", {"location": "Fife", "technologies": ["Photovoltaic", "Wind"]}),
         # What the question does not name again is asked for all the same.
         ("we have 500 kW in mind, so wind in Fife?", {"capacity_min_kw": 500, "location": "Fife"}),
         ("my farm is in Fife, so where is the nearest hydro?", {"location": "Fife", "technology": "Hydro"}),

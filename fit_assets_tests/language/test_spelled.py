@@ -31,7 +31,14 @@ def test_letters_are_put_together(said: str, meant: str) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["how many are there", "what you are after", "where are five turbines", "why are you asking", "em 50 kw sites"],
+    [
+        "how many are there",
+        "what you are after",
+        "where are five turbines",
+        "why are you asking",
+        "em 50 kw sites",
+        "what's a 20 kw roof",
+    ],
 )
 def test_words_are_no_letters(said: str) -> None:
     assert spelled_together(said) == said

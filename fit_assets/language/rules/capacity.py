@@ -23,7 +23,7 @@ _NO_SIZE = (
 )
 _SMALL = phrases(rf"small(?:[ -](?:scale|sized))?{_NO_SIZE}")
 _MEDIUM = phrases(r"(?:medium|mid)(?:[ -](?:scale|sized?))?")
-_LARGE = phrases(rf"(?<!more )(?:large|big)(?:[ -](?:scale|sized))?{_NO_SIZE}")
+_LARGE = phrases(rf"(?:large|big)(?! than)(?:[ -](?:scale|sized))?{_NO_SIZE}")
 
 _COUNTED = re.compile(
     r"\s*(?:sites?|installations?|farms?|turbines?|plants?|projects?|panels?|results|rows|schemes?|arrays?|systems?|"

@@ -57,7 +57,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing)?(?! for me| only)",
+            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing(?! only))?(?! for me)",
             "how much (?:turbines|panels|sites|farms|installations|schemes|plants|digesters)",
             "(?:total )?number of",
             "total number",
@@ -90,7 +90,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
             "(?:breakdown|split|sum|amount) of capacity",
             rf"(?:more|greater|less) (?:capacity|{_POWER}) of",
             "how much (?:turbine|pv|photovoltaic|ad|digester|biogas|(?:micro[ -]?)?chp)",
-            rf"most (?:capacity|{_POWER})",
+            rf"(?<!with )(?<!with the )most (?:capacity|{_POWER})",
             rf"{_POWER}[ -]wise",
         ),
     ),
@@ -227,7 +227,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"date,? desc\w*",
             "(?:newest|most new)",
             "most recent(?:ly)?",
-            "(?<!at the )latest(?! by)",
+            "(?<!at the )(?<!at the very )latest(?! by)",
             "youngest",
             "last (?:to be )?(?:built|commissioned)",
         ),
@@ -248,7 +248,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "capacity_asc",
         phrases(
             "smallest",
-            rf"bottom (?=[0-9]|{_SPELLED}\b)",
+            rf"bottom(?= (?:[0-9]|{_SPELLED}\b))",
             "lowest to highest",
             "tiniest",
             "littlest",
@@ -301,7 +301,7 @@ _ONE_HYDRO = re.compile(rf"(?:{_SUPERLATIVE}) (?:[a-z]+ )?(?:hydro|ad)\b(?!,? ?(
 _JOINED_NOUN = re.compile(r" ?(?:&|/|and\b|or\b) ?[a-z]")
 _OWNED_BY_ROWS = re.compile(rf"\b{_NOUN}s? (?:(?:that|which) )?(?:has|have|had|with|of) the$")
 # "which wind farm in the Central Belt is biggest"
-_IS_SUPERLATIVE = re.compile(r"\b(?:which|what) .*\b(?:is|was|are|were|has|have|gets?)(?: the)?$")
+_IS_SUPERLATIVE = re.compile(r"\b(?:which|what) .*\b(?:is|was|are|were|have|get)(?: the)?$")
 _ASKS_FOR_THE = re.compile(r"\b(?:the|single|(?:what|who|which)(?:'s|s| is))$")
 _RANKS_BY_VERB = re.compile(r"(?:first|soonest|earliest|next|most|ever)$|^(?:earn|mak)")
 _TOP_BEFORE = re.compile(

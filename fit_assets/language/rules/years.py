@@ -47,13 +47,18 @@ _OF_YEAR = (
     r"(?: (?:the|year|calendar|start|beginning|end|of|early|mid|late|1st|31st|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|"
     r"apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))*$"
 )
+# What may stand between "nothing" and "after 2013".
+_BUILT = (
+    "built|commissioned|installed|registered|accredited|started|ending|expiring|end|ends|expire|expires|that|which|of|"
+    "them|these|going|to|be|was|were|came|come|went|go|goes|on|online|live|any|anything"
+)
 # Each with what is added to the year: "after 2015" begins in 2016.
 _BEFORE: tuple[tuple[_Side, int, str], ...] = (
     (
         "max",
         0,
         r"by|until|till?|up ?to(?: and incl(?:uding|usive|\.)?)?|through|"
-        r"not? (?:later|newer|more recent) than|(?:not|nothing|none|never)(?: [a-z]+){0,3} after|"
+        rf"not? (?:later|newer|more recent) than|(?:not|nothing|none|never)(?: (?:{_BUILT}))* after|"
         r"(?:on|in) or before|(?:nothing|none|never)(?: of (?:them|these))? (?:later|newer|more recent) than|<=|≤",
     ),
     ("max", 0, r"before the end of"),
@@ -61,7 +66,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
         "min",
         0,
         r"(?:in|on|from|during) or after|not? (?:earlier|older|sooner) than|"
-        r"(?:not|nothing|none)(?: [a-z]+){0,3} before|"
+        rf"(?:not|nothing|none)(?: (?:{_BUILT}))* before|"
         r"(?:nothing|none)(?: of (?:them|these))? (?:earlier|older|sooner) than|"
         r"since|from|at least|as of|>=|≥",
     ),
