@@ -45,7 +45,7 @@ DEFAULT_SIZE = sum(CATEGORIES.values())
 _OUT_OF_SCOPE_SHARE = 400 / DEFAULT_SIZE
 _ATTEMPTS = 200
 # So many of a category are made of phrases at least, or this share of a small one.
-_FEWEST_OF_PHRASES = 25
+_FEWEST_OF_PHRASES = 30
 _SHARE_OF_PHRASES = 0.4
 _ATTEMPTS_AT_A_VARIANT = 8
 # Natural questions have slips of their own.
