@@ -1,9 +1,9 @@
 """Grounding: what code can look up in the question is looked up, whatever a model wrote.
 
 Places become the gazetteer's, postcode patterns those of the place or of the question's own postcodes, a capacity or
-FIT id that the question does not say becomes the one that it does say where only one can be meant. What nothing in
-the question licenses, and what of the question no filter uses, is named in a note. Filters that are right stay
-exactly as they are.
+FIT id that the question does not say becomes the one that it does say where only one can be meant. A number, year,
+place or postcode that nothing in the question licenses is left out; that, and what of the question no filter uses, is
+named in a note. Filters that are right stay exactly as they are.
 """
 
 from __future__ import annotations
@@ -43,10 +43,9 @@ def ground(
     places = _gazetteer(gazetteer)
     said = read(question, places)
     grounded = _with_numbers(said, _with_patterns(said, places, _with_places(said, places, filters)))
-    doubts = [
-        f"{key} {_shown(getattr(grounded, key))}: nothing in the question says so"
-        for key in _unlicensed(said, places, grounded)
-    ]
+    unlicensed = _unlicensed(said, places, grounded)
+    doubts = [f"{key} {_shown(getattr(grounded, key))}: nothing in the question says so" for key in unlicensed]
+    grounded = _licensed(said, grounded, unlicensed)
     exclusions = [f"left out: “{words}” (exclusions cannot be asked for yet)" for words in said.exclusions]
     return grounded, (*doubts, *exclusions, *_ignored(said, places, grounded))
 
@@ -137,6 +136,23 @@ def _with_numbers(said: Reading, filters: QueryFilters) -> QueryFilters:
     if wrong and len(unused) == 1 and (len(wrong) == 1 or low == high):
         return _changed(filters, **dict.fromkeys(wrong, number(unused[0])))
     return filters
+
+
+def _licensed(said: Reading, filters: QueryFilters, unlicensed: list[str]) -> QueryFilters:
+    """The filters without the values from nowhere; a technology stays, which a model may read in words we do not know.
+
+    Where nothing is left, nothing was asked that we know.
+    """
+    left_out = set(unlicensed) - {"technology", "technologies"}
+    if "location" in left_out and not said.codes:
+        left_out.add("postcode_patterns")
+    if not left_out:
+        return filters
+    kept = {key: value for key, value in filters.to_dict().items() if key not in left_out}
+    try:
+        return QueryFilters.parse(kept or {"query_type": "unsupported"})
+    except FilterError:
+        return QueryFilters.parse({"query_type": "unsupported"})
 
 
 def _changed(filters: QueryFilters, **changes: Any) -> QueryFilters:

@@ -124,3 +124,19 @@ def test_gold_filters_of_the_hand_written_questions_stay_as_they_are() -> None:
         gold = fill_patterns(QueryFilters.parse(content["gold"]))
         answer, _ = ground(content["q"], gold)
         assert answer.same_as(gold), content["q"]
+
+
+@pytest.mark.parametrize(
+    ("question", "written", "left"),
+    [
+        ("wind", {"technology": "Wind", "capacity_min_kw": 100}, {"technology": "Wind"}),
+        ("wind", {"technology": "Wind", "location": "Kent", "postcode_patterns": ["ME"]}, {"technology": "Wind"}),
+        ("wind", {"technology": "Wind", "fit_expiry_year_max": 2030}, {"technology": "Wind"}),
+        ("0xÿ 33", {"postcode_patterns": ["AB"]}, {"query_type": "unsupported"}),
+        ("0xÿ", {"fit_id": "147"}, {"query_type": "unsupported"}),
+    ],
+)
+def test_a_value_from_nowhere_does_not_appear(question: str, written: dict[str, Any], left: dict[str, Any]) -> None:
+    answer, notes = ground(question, QueryFilters.parse(written))
+    assert answer.to_dict() == left
+    assert any("nothing in the question says so" in note for note in notes)
