@@ -2,14 +2,16 @@
 
 Places become the gazetteer's, postcode patterns those of the place or of the question's own postcodes, a capacity or
 FIT id that the question does not say becomes the one that it does say where only one can be meant. A number, year,
-place or postcode that nothing in the question licenses is left out; that, and what of the question no filter uses, is
-named in a note. Filters that are right stay exactly as they are.
+place, postcode or technology that nothing in the question licenses is left out; that, and what of the question no
+filter uses, is named in a note. Filters that are right stay exactly as they are.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+
+from rapidfuzz.fuzz import partial_ratio
 
 from fit_assets.filters import FilterError, QueryFilters
 from fit_assets.language.bounds import margin_of
@@ -28,6 +30,14 @@ _YEARS_LEFT_WORDS = {
     5: r"expir\w*|ending|soon|urgent|urgently|ppas?|power purchase|off|leaving|optimal|running out|finish\w*",
     10: r"re-?power\w*|optimal",
 }
+_TECHNOLOGY_WORDS = {
+    "Wind": ("wind", "turbine"),
+    "Photovoltaic": ("solar", "panel", "photovoltaic"),
+    "Hydro": ("hydro", "water"),
+    "Anaerobic digestion": ("digester", "anaerobic", "biogas"),
+    "Micro CHP": ("cogen", "heat"),
+}
+_RESEMBLES = 75  # of 100, for the best match of the shorter word in the longer
 _SIZE_WORDS = {50: r"small|medium|mid\w*", 500: r"medium|mid\w*|large|big"}
 
 
@@ -139,11 +149,8 @@ def _with_numbers(said: Reading, filters: QueryFilters) -> QueryFilters:
 
 
 def _licensed(said: Reading, filters: QueryFilters, unlicensed: list[str]) -> QueryFilters:
-    """The filters without the values from nowhere; a technology stays, which a model may read in words we do not know.
-
-    Where nothing is left, nothing was asked that we know.
-    """
-    left_out = set(unlicensed) - {"technology", "technologies"}
+    """The filters without the values from nowhere; where nothing is left, nothing was asked that we know."""
+    left_out = set(unlicensed)
     if "location" in left_out and not said.codes:
         left_out.add("postcode_patterns")
     if not left_out:
@@ -192,11 +199,19 @@ def _is_licensed(said: Reading, places: Gazetteer, filters: QueryFilters, key: s
         case "postcode_patterns":
             return _says_patterns(said, places, filters, value)
         case "technology":
-            return any(value == match.technology for match in said.technologies)
+            return _says_technology(said, value)
         case "technologies":
-            return {match.technology for match in said.technologies}.issuperset(value)
+            return all(_says_technology(said, one) for one in value)
         case _:
             return True
+
+
+def _says_technology(said: Reading, technology: str) -> bool:
+    """Whether the question names it, or has a word that may be meant for it: "wndturbines"."""
+    if any(technology == match.technology for match in said.technologies):
+        return True
+    words = re.findall(r"[a-z]{4,}", said.text)
+    return any(partial_ratio(word, term) >= _RESEMBLES for word in words for term in _TECHNOLOGY_WORDS[technology])
 
 
 def _says_capacity(said: Reading, value: float) -> bool:
