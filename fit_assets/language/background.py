@@ -153,16 +153,21 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
         tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
         if not tells or (asks and any(kind == "technology" for kind, *_ in inside)):
             continue
+        about_them = _is_about_them(text, (begin, end))
         for later in sentences[index + 1 :]:
             kinds = {kind for kind, start, _ in named if later[0] <= start < later[1]}
             if "technology" in kinds and not _ADDS.match(text, *later):
-                about_them = any(words.search(text, begin, end) for words in (DOMAIN, _OF_THEM))
                 passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
                 whole = inside and not asks and (forgets or not about_them) and len(said) == len(inside)
                 found += [(begin, end)] if whole else said
                 break
     return found
+
+
+def _is_about_them(text: str, span: _Span) -> bool:
+    """Whether there are words for installations in this stretch, or for what they have."""
+    return any(words.search(text, *span) for words in (DOMAIN, _OF_THEM))
 
 
 def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bool]) -> list[_Span]:
@@ -174,11 +179,6 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
         is_abroad: whether a text names what lies outside of Great Britain.
     """
 
-    def searches(span: _Span) -> bool:
-        return any(span[0] <= one < span[1] for one in evidence) or any(
-            words.search(text, *span) for words in (DOMAIN, _OF_THEM)
-        )
-
     def asks(span: _Span) -> bool:
         return _ASKS.search(text, *span) is not None
 
@@ -188,6 +188,9 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
     def shows(span: _Span) -> int:
         return sum(span[0] <= one < span[1] for one in evidence)
 
+    def searches(span: _Span) -> bool:
+        return shows(span) > 0 or _is_about_them(text, span)
+
     def is_outside(span: _Span) -> bool:
         other = any(words.search(text, *span) for words in (OTHER_TECHNOLOGIES, OTHER_SCHEMES))
         return other or is_abroad(text[slice(*span)])
@@ -196,8 +199,9 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
         return is_outside(span) or OTHER_TOPICS.search(text, *span) is not None
 
     def is_whole_question(span: _Span) -> bool:
+        """Of a sentence without another topic."""
         says_more = shows(span) > 1 or BLANK in text[slice(*span)] or (asks(span) and not tells(span))
-        return bool(shows(span)) and says_more and (asks(span) or not tells(span)) and not strays(span)
+        return bool(shows(span)) and says_more and (asks(span) or not tells(span))
 
     def is_asked(span: _Span, end: int) -> bool:
         """Whether a sentence with another topic asks as well: one behind the question that ends there, above all."""
@@ -211,10 +215,12 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
     sentences = [match.span() for match in _SENTENCE.finditer(text)]
     if not any(map(searches, sentences)):
         return []
-    if whole := list(filter(is_whole_question, sentences)):  # "Tell me a joke. No, seriously: hydro in Wales?"
-        idle = [one for one in sentences if strays(one) and not is_asked(one, whole[0][1])]
-        found += idle
-        sentences = [one for one in sentences if one not in idle]
+    straying = list(filter(strays, sentences)) if len(sentences) > 1 else []
+    others = [one for one in sentences if one not in straying]
+    if straying and (whole := next(filter(is_whole_question, others), None)):
+        # "Tell me a joke. No, seriously: hydro in Wales?"
+        found += [one for one in straying if not is_asked(one, whole[1])]
+        sentences = [one for one in sentences if one not in found]
     for sentence in sentences:
         if not searches(sentence):
             long = len(text[slice(*sentence)].split()) > _FEW_WORDS

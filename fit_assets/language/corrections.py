@@ -23,7 +23,7 @@ _END = re.compile(r"[.?!;](?: |$)|$")
 # "fifty no sixty kilowatts"
 _NO = re.compile(r"[ .,…-]*\bno\b[ ,]*")
 # "Kent, no, Essex"; "Scotland, no Orkney" leaves something out
-_NO_PLACE = re.compile(
+_NO_AND_COMMA = re.compile(
     r"[ .,…-]*(?:or )?(?:(?:uh|um|erm?|well|oh),? )*(?:\bno,|\bno (?=it (?:is|was))) *(?:it (?:is|was) )?"
 )
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
@@ -62,7 +62,7 @@ def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
 def _replaced_by_no(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
     for one, other in itertools.pairwise(named):
         between = text[one[2] : other[1]]
-        if one[0] == other[0] and ((one[0] == "size" and _NO.fullmatch(between)) or _NO_PLACE.fullmatch(between)):
+        if one[0] == other[0] and ((one[0] == "size" and _NO.fullmatch(between)) or _NO_AND_COMMA.fullmatch(between)):
             yield one[1], other[1]
 
 

@@ -43,8 +43,7 @@ def spelled_together(text: str) -> str:
 
 
 def _together(spelled: re.Match[str]) -> str:
-    names = [spelled["letters"]] if spelled["letters"] in _LETTERS else _LETTER.findall(spelled["letters"])
-    letters = "".join(_LETTERS.get(name, name) for name in names)
+    letters = "".join(_LETTERS.get(name, name) for name in _LETTER.findall(spelled["letters"]))
     if letters.upper() not in POSTCODE_AREAS:
         return spelled[0]
     return letters + (spoken_digits(spelled["number"]) if spelled["number"] else " ")

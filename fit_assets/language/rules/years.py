@@ -94,7 +94,6 @@ _NOTHING_FROM = re.compile(r"\b(?:nothing|none|not) (?:[a-z]+ )?(?:from|in)$")
 _FROM = re.compile(r"(?<!commissioned )\bfrom(?: [a-z]+){0,2}$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
 _LISTS = re.compile(r",|,? ?(?:and|or|&)")
-_value = attrgetter("value")
 _JOINS_MONTHS = re.compile(
     r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 )
@@ -131,7 +130,8 @@ def _ranges(asked: Reading, numbers: list[Quantity]) -> list[tuple[Quantity, Qua
     """Pairs of years that bound a range, with months between them or not, and single years."""
     paired = list(ranges(asked, numbers))
     if len(numbers) > 2 and all(_LISTS.fullmatch(asked.between(*pair)) for pair in itertools.pairwise(numbers)):
-        return [(min(numbers, key=_value), max(numbers, key=_value))]  # "2031, 2032 or 2033"
+        first, *_, last = sorted(numbers, key=attrgetter("value"))
+        return [(first, last)]  # "2031, 2032 or 2033"
     if len(numbers) == 2 and len(paired) == 2 and _JOINS_MONTHS.fullmatch(asked.between(*numbers)):
         return [(numbers[0], numbers[1])]
     return paired
