@@ -187,13 +187,17 @@ _DIALECT = word_pairs(
 _ALWAYS_MEANT = _COMMON_SLIPS | _DIALECT
 # What people write without its vowels: "frst", "arnd".
 _VOWELS = re.compile(r"(?<=[a-z])[aeiou]")
+# In a fixed order: "frm" is "from" as well as "farm", which comes last and is meant.
 _SHORTENED = {
     _VOWELS.sub("", word): word
-    for word in word_set(
-        """
-        above after around below before between biggest farm farms first from largest least left more most north over
-        plants sites smallest south than turbine turbines under with years
-        """
+    for word in sorted(
+        word_set(
+            """
+            above after around below before between biggest farm farms first from largest least left more most north
+            over plants sites smallest south than turbine turbines under with years
+            """
+        ),
+        reverse=True,
     )
 }
 _WORD = re.compile(r"[a-z]{2,}")

@@ -21,6 +21,7 @@ from fit_assets.places import load_gazetteer
         ("biogas in leads and whales", "biogas in leeds and wales"),
         ("what leads to more solar", "what leads to more solar"),
         ("chnge the capacity", "change the capacity"),
+        ("solar frm in wales", "solar farm in wales"),
     ],
 )
 def test_words_are_put_right(typed: str, meant: str) -> None:
