@@ -5,37 +5,55 @@
 
 Each experiment generates its data, trains the default model for ``--steps`` updates with one setting changed, merges
 and packs it, and lets the model alone (plain greedy decoding) answer the development questions; the test half is not
-touched. Runs go to the MLflow experiment ``fit-experiments``; a table in Markdown is printed at the end, after each
-run a line of it. The seed is of data and training both: ``--seed`` another one tells what is noise.
+touched. How long to train is another ``--steps`` of the baseline. Runs go to the MLflow experiment ``fit-experiments``,
+their reports to ``var/experiments``; after each run its line of a Markdown table is printed. Where the baseline of the
+same steps and seed has run before, the line says how many questions were won and lost against it, with McNemar's exact
+test. The seed is of data and training both: ``--seed`` another one tells what is noise.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import tempfile
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+if TYPE_CHECKING:
+    from fit_assets.evaluation.evaluate import Report
+    from fit_assets.training.presets import Preset
+
 EXPERIMENT = "fit-experiments"
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One setting changed: of the generator, of the noise, or of the fine-tuning."""
+    """One setting changed: of the generator, of the noise, of the fine-tuning, of TRL, or of the prompt.
+
+    ``style`` is how turns are marked, ``system_prompt`` what opens the user's turn.
+    """
 
     says: str
     generator: dict[str, Any] = field(default_factory=dict)
     noise: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
+    trl: dict[str, Any] = field(default_factory=dict)
     linked: bool = True
+    style: str | None = None
+    system_prompt: str | None = None
 
 
+INSTRUCTION = "Turn this question about Feed-in Tariff installations into a JSON object of filters:"
 EXPERIMENTS: dict[str, Experiment] = {
-    "baseline": Experiment("the defaults"),
+    BASELINE: Experiment("the defaults"),
     "size_2000": Experiment("2,000 examples", {"size": 2_000}),
     "size_9000": Experiment("9,000 examples", {"size": 9_000}),
     "size_18000": Experiment("18,000 examples", {"size": 18_000}),
@@ -52,13 +70,46 @@ EXPERIMENTS: dict[str, Experiment] = {
     "learning_rate_5e-4": Experiment("learning rate 0.0005", training={"learning_rate": 5e-4}),
     "learning_rate_3e-3": Experiment("learning rate 0.003", training={"learning_rate": 3e-3}),
     "all_layers": Experiment("every layer adapted", training={"first_layer": 0}),
+    "loss_on_all": Experiment("loss on the question's tokens too", trl={"completion_only_loss": False}),
     "unlinked": Experiment("a prompt of the question alone, without linked values", linked=False),
+    "chatml": Experiment("turns named, as in ChatML", style="chatml"),
+    "instructed": Experiment("a sentence of instruction for the one word", system_prompt=INSTRUCTION),
 }
 SHOWN = ("json_validity", "parsing_accuracy", "field_accuracy", "capacity_parsing", "postcode_mapping")
 
 
-def run(name: str, base: Path, steps: int, seed: int) -> dict[str, float]:
-    """Train and measure one experiment; its figures, among them ``train_seconds``."""
+def reports_dir() -> Path:
+    """Where the reports are kept, and what is trained meanwhile."""
+    from fit_assets import settings
+
+    return settings.var_dir() / "experiments"
+
+
+@contextmanager
+def changed(experiment: Experiment, base: Path, scratch: Path) -> Iterator[tuple[Preset, Path]]:
+    """The program with the experiment's prompt and loss; the preset and the base model to train in it."""
+    from trl import SFTConfig
+
+    from fit_assets.training.presets import get_preset
+
+    preset = get_preset()
+    preset = replace(preset, style=experiment.style or preset.style)
+    with ExitStack() as patched:
+        if not experiment.linked:
+            patched.enter_context(patch("fit_assets.training.prompt.linked_values", lambda question, gazetteer: ""))
+        if experiment.trl:
+            patched.enter_context(patch("trl.SFTConfig", partial(SFTConfig, **experiment.trl)))
+        if experiment.system_prompt:
+            patched.enter_context(patch("fit_assets.training.prompt.SYSTEM_PROMPT", experiment.system_prompt))
+        if experiment.style or experiment.system_prompt:
+            base = Path(shutil.copytree(base, scratch / "base", copy_function=os.link))
+            (base / "chat_template.jinja").unlink()  # a hard link: written over it would change the base model
+            (base / "chat_template.jinja").write_text(preset.chat_style.chat_template, "utf-8")
+        yield preset, base
+
+
+def run(name: str, base: Path, steps: int, seed: int) -> tuple[Report, dict[str, float]]:
+    """Train and measure one experiment: its report, and figures of the training, among them ``train_seconds``."""
     from fit_assets import settings
     from fit_assets.dataset.examples import write_jsonl
     from fit_assets.dataset.generator import GeneratorConfig, generate
@@ -70,47 +121,54 @@ def run(name: str, base: Path, steps: int, seed: int) -> dict[str, float]:
     from fit_assets.packaging.merge import merge_adapter
     from fit_assets.parsing.registry import gguf_parsers_at_once
     from fit_assets.training.finetune import FineTuneConfig, fine_tune
-    from fit_assets.training.presets import get_preset
 
     experiment = EXPERIMENTS[name]
-    preset = get_preset()
     generator = GeneratorConfig(seed=seed, noise=NoiseConfig(scale=experiment.noise), **experiment.generator)
     parts = split(generate(generator, natural_questions()), seed)
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as patched:
-        if not experiment.linked:
-            patched.enter_context(patch("fit_assets.training.prompt.linked_values", lambda question, gazetteer: ""))
+    reports_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=reports_dir()) as scratch:
         folder = Path(scratch)
         write_jsonl(folder / "train.jsonl", parts.train)
         write_jsonl(folder / "validation.jsonl", parts.validation[:64])
-        overrides = {"max_steps": steps, "epochs": 99, "evaluations": 1, "seed": seed} | experiment.training
-        started = time.perf_counter()
-        trained = fine_tune(
-            preset,
-            base,
-            folder / "train.jsonl",
-            folder / "validation.jsonl",
-            folder / "adapter",
-            FineTuneConfig.for_preset(preset, **overrides),
-        )
-        seconds = time.perf_counter() - started
-        merge_adapter(base, folder / "adapter", folder / "merged")
-        build_gguf(folder / "merged", folder / "model.gguf", preset.quantisation, say=lambda text: None)
-        parser = gguf_parsers_at_once(folder / "model.gguf", constrained=False)
-        report = evaluate_parser(parser, load_questions(settings.questions_dir() / "dev.jsonl"), progress=False)
-    own = {"train_loss": trained.metrics["train_loss"], "eval_loss": trained.metrics["eval_loss"]}
-    return report.figures() | own | {"train_seconds": seconds, "examples": float(len(parts.train))}
+        with changed(experiment, base, folder) as (preset, base):
+            overrides = {"max_steps": steps, "epochs": 99, "evaluations": 1, "seed": seed} | experiment.training
+            started = time.perf_counter()
+            trained = fine_tune(
+                preset,
+                base,
+                folder / "train.jsonl",
+                folder / "validation.jsonl",
+                folder / "adapter",
+                FineTuneConfig.for_preset(preset, **overrides),
+            )
+            seconds = time.perf_counter() - started
+            merge_adapter(base, folder / "adapter", folder / "merged")
+            build_gguf(folder / "merged", folder / "model.gguf", preset.quantisation, say=lambda text: None)
+            parser = gguf_parsers_at_once(folder / "model.gguf", constrained=False)
+            report = evaluate_parser(parser, load_questions(settings.questions_dir() / "dev.jsonl"), progress=False)
+    own = {loss: trained.metrics[loss] for loss in ("train_loss", "eval_loss")}
+    return report, own | {"train_seconds": seconds, "examples": float(len(parts.train))}
 
 
-def line(name: str, figures: dict[str, float]) -> str:
+def against(baseline: Report, report: Report) -> str:
+    """How many questions were won and lost against the baseline, and how likely that is by chance."""
+    from fit_assets.evaluation.compare import compare
+
+    found = compare(baseline, report)
+    return f"+{found.only_b} -{found.only_a}, p = {found.p_value:.2g}"
+
+
+def line(name: str, figures: dict[str, float], compared: str) -> str:
     """A row of the table."""
     shares = [f"{100 * figures[metric]:.1f}" for metric in SHOWN]
     losses = [f"{figures[loss]:.3f}" for loss in ("train_loss", "eval_loss")]
-    cells = [f"`{name}`", EXPERIMENTS[name].says, *shares, *losses, f"{figures['train_seconds'] / 60:.1f}"]
+    cells = [f"`{name}`", EXPERIMENTS[name].says, *shares, compared, *losses, f"{figures['train_seconds'] / 60:.1f}"]
     return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     from fit_assets import settings
+    from fit_assets.evaluation.evaluate import Report
     from fit_assets.evaluation.tracking import start_run
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,16 +181,20 @@ def main() -> None:
     if options.list or not options.names:
         print("\n".join(f"{name:20} {experiment.says}" for name, experiment in EXPERIMENTS.items()))
         return
-    rows = []
+    header = ["experiment", "what differs", *SHOWN, "against the baseline", "train loss", "validation loss", "minutes"]
+    print(f"| {' | '.join(header)} |\n|{' --- |' * len(header)}", flush=True)
     for name in options.names:
         with start_run(EXPERIMENT, name, {"seed": options.seed, "steps": options.steps}) as tracked:
-            figures = run(name, options.base, options.steps, options.seed)
+            report, own = run(name, options.base, options.steps, options.seed)
+            figures = report.figures() | own
+            saved = reports_dir() / f"{name}-{options.steps}-{options.seed}.json"
+            report.save(saved)
             tracked.log_params({"steps": options.steps, "seed": options.seed, "says": EXPERIMENTS[name].says})
             tracked.log_metrics(figures)
-        rows.append(line(name, figures))
-        print(rows[-1], flush=True)
-    header = ["experiment", "what differs", *SHOWN, "train loss", "validation loss", "minutes"]
-    print("\n".join([f"\n| {' | '.join(header)} |", "|" + " --- |" * len(header), *rows]))
+            tracked.log_artifact(saved)
+        standard = reports_dir() / f"{BASELINE}-{options.steps}-{options.seed}.json"
+        compared = against(Report.load(standard), report) if name != BASELINE and standard.is_file() else ""
+        print(line(name, figures, compared), flush=True)
 
 
 if __name__ == "__main__":

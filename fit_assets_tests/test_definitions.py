@@ -87,6 +87,7 @@ BLOCKING = {
     "feedback_examples.feedback_does_not_leak",
     "lora_adapter.finite_weights",
     "eval_metrics.critical_tests",
+    "gguf_model.tokens_as_trained",
     "gguf_metrics.release_parsing_accuracy",
     "gguf_metrics.critical_tests",
     "gguf_metrics.as_good_as_adapter",

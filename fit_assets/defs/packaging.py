@@ -97,6 +97,23 @@ def gguf_model(context: dg.AssetExecutionContext, config: GgufConfig) -> dg.Mate
     )
 
 
+@dg.asset_check(asset=gguf_model, additional_deps=["merged_model", "test_split"], blocking=True)
+def tokens_as_trained() -> dg.AssetCheckResult:
+    """llama.cpp cuts the prompts and answers of the test split into the tokens that the model was trained on."""
+    from fit_assets.packaging.gguf import cut_otherwise
+
+    examples = [(question.q, question.gold.canonical()) for question in split_questions()]
+    differing = cut_otherwise(layout.gguf(), layout.model("merged"), examples)
+    return check_result(
+        "tokens_as_trained",
+        "gguf_model",
+        not differing,
+        f"{len(differing)} of {len(examples)} are cut otherwise" + (f", one is {differing[0]!r}" if differing else ""),
+        digest=upstream(layout.gguf(), "gguf_model").digest,
+        blocking=True,
+    )
+
+
 @dg.asset(
     deps=["gguf_model", "eval_metrics", "test_split", "installation_facts", "places"],
     group_name=GROUP,
@@ -185,6 +202,7 @@ def packaging_gates() -> dict[str, str]:
     """The gates that the packaged model must have passed, with the digest that each must have judged."""
     served = upstream(layout.report("gguf_metrics"), "gguf_metrics").digest
     return {
+        "gguf_model.tokens_as_trained": upstream(layout.gguf(), "gguf_model").digest,
         "gguf_metrics.release_parsing_accuracy": served,
         "gguf_metrics.critical_tests": served,
         "gguf_metrics.as_good_as_adapter": packaging_subject(),

@@ -7,15 +7,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from fit_assets import artifacts, settings
 from fit_assets.packaging import PackagingError, toolchain
-from fit_assets.packaging.runtime import LlamaModel
-from fit_assets.training.prompt import CHAT_STYLES
+from fit_assets.packaging.runtime import LlamaModel, style_of
+from fit_assets.training.prompt import CHAT_STYLES, messages
 
 # Our names of the kinds and llama.cpp's (enum llama_ftype in llama.h).
 KINDS: dict[str, str] = {
@@ -169,6 +169,33 @@ def verify_gguf(path: Path) -> GgufInfo:
                 f"unlike the chat style {style.name}; prepare the base model again with the preset's own tokenizer"
             )
         return GgufInfo(model.parameters, model.size_bytes, style.name if style else None)
+
+
+def cut_otherwise(path: Path, hf_dir: Path, examples: Sequence[tuple[str, str]]) -> list[str]:
+    """Those questions that, with prompt and answer, llama.cpp cuts into other tokens than the model was trained on.
+
+    Added tokens are where the two can differ: the model then reads what it has never seen, and nothing else tells.
+
+    Args:
+        path: the GGUF.
+        hf_dir: what it was made of.
+        examples: questions and their answers.
+
+    Raises:
+        PackagingError: the GGUF has none of the known chat styles.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(hf_dir)
+    differing: list[str] = []
+    with closing(LlamaModel(path, context=64, threads=1)) as model:
+        style = style_of(model)
+        for question, answer in examples:
+            trained = tokenizer.apply_chat_template(messages(question, answer), tokenize=True, return_dict=False)
+            served = model.tokenize(f"{style.render(question)}{answer}{style.end}")
+            if ([model.bos] if style.bos else []) + served != trained:
+                differing.append(question)
+    return differing
 
 
 def _model_name(hf_dir: Path) -> str:

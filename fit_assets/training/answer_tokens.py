@@ -33,14 +33,15 @@ _BOUND = re.compile(r"(?P<of>.*_)(?:max|min)(?P<unit>_.*)?")
 _OPENINGS = {"string": '"', "array": '["'}
 _NUMBERS = (3, 5, 7.5, 10, 50, 100, 250, 450, 500, 550, 1500, 2010, 2012, 2015, 2019, 2030)
 _TEXTS = ("Berkshire", "Yorkshire", "Scotland", "Kent", "Swansea", "Greater Manchester", "Argyll and Bute", "4004")
-_LISTED = ("RG", "SL", "YO", "CT", "SA", "M", "PA34", "CB7", "EH", "Wind", "Photovoltaic", "Hydro", "Devon", "Cornwall")
+_LISTED = ("RG", "SL", "YO", "CT", "SA", "M", "PA34", "CB7", "EH", "Wind", "Anaerobic digestion", "Hydro", "Devon")
 
 
 def answer_tokens() -> list[str]:
     """Each key with each of its fixed values, or up to where its value begins; first in the object, and further on.
 
-    Where both together are longer than ``_LONGEST``, they are two tokens. "max" and "min" stay the words that they are:
-    as parts of a token that is new to it, the model takes the one for the other.
+    Where both together are longer than ``_LONGEST``, they are two tokens. No token begins with what another ends with:
+    of two that overlap in a text, training takes the leftmost and llama.cpp the longest. "max" and "min" stay the words
+    that they are: as parts of a token that is new to it, the model takes the one for the other.
     """
     keys: list[str] = []
     values: list[str] = []
@@ -51,10 +52,9 @@ def answer_tokens() -> list[str]:
             continue
         fixed = [json.dumps(value) for value in _fixed_values(field)]
         long = [value for value in fixed if len(f',"{key}":{value}') > _LONGEST]
-        short = [value for value in fixed if value not in long]
-        keys += [f'"{key}":{value}' for value in (*short, *([""] if long else []))]
-        keys += [] if fixed else [f'"{key}":{_OPENINGS.get(field["type"], "")}']
-        values += long
+        keys += [f'"{key}":{value}' for value in fixed if value not in long]
+        keys += [f'"{key}":{_OPENINGS.get(field["type"], "")}'] if long or not fixed else []
+        values += [value.removeprefix('"') for value in long]
     return list(dict.fromkeys([before + text for before in "{," for text in keys] + values))
 
 

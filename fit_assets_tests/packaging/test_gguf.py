@@ -11,7 +11,7 @@ import pytest
 
 from fit_assets import artifacts
 from fit_assets.packaging import PackagingError, gguf
-from fit_assets.packaging.gguf import build_gguf, convert, quantise, verify_gguf
+from fit_assets.packaging.gguf import build_gguf, convert, cut_otherwise, quantise, verify_gguf
 from fit_assets.packaging.runtime import LlamaModel, style_of
 from fit_assets.training.prompt import messages
 from fit_assets_tests.tiny_models import ARCHITECTURES, chat_style
@@ -58,6 +58,30 @@ def test_every_architecture_becomes_a_gguf_that_renders_the_trained_prompt(
             trained = tokenizer.apply_chat_template(messages(question), tokenize=True, return_dict=False)
             served = ([model.bos] if style.bos else []) + model.tokenize(style.render(question))
             assert served == trained, question
+
+
+EXAMPLES = [
+    ("wind in fife", '{"technology":"Wind"}'),
+    ("AD or hydro", '{"technologies":["Anaerobic digestion","Hydro"]}'),
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_llama_cpp_cuts_texts_as_training_did(
+    architecture: str, tiny_hf: Callable[[str], Path], tiny_gguf: Callable[[str], Path]
+) -> None:
+    assert cut_otherwise(tiny_gguf(architecture), tiny_hf(architecture), EXAMPLES) == []
+
+
+def test_a_text_that_training_cut_otherwise_is_found(
+    tiny_hf: Callable[[str], Path], tiny_gguf: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    other = AutoTokenizer.from_pretrained(tiny_hf("smollm2"))
+    other.add_tokens(["fif"])
+    other.save_pretrained(tmp_path)
+    assert cut_otherwise(tiny_gguf("smollm2"), tmp_path, EXAMPLES) == ["wind in fife"]
 
 
 def test_quantising_makes_it_smaller(sound: Path, tmp_path: Path) -> None:
