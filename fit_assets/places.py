@@ -396,8 +396,8 @@ def _key(name: str) -> str:
 
 
 def _with_and(words: list[str]) -> list[str]:
-    """The words of one name, where the "n" of "Perth n Kinross" is an "and"; that of "N Wales" is not."""
-    return ["and" if word == "n" and 0 < index < len(words) - 1 else word for index, word in enumerate(words)]
+    """The words of one name, where the "n" or "an" of "Perth n Kinross" is an "and"; that of "N Wales" is not."""
+    return ["and" if word in ("n", "an") and 0 < index < len(words) - 1 else word for index, word in enumerate(words)]
 
 
 def _glued(question: str, tokens: list[_Token], index: int) -> bool:

@@ -77,7 +77,8 @@ _TELLS = re.compile(
     r"being funny|thanks for|thank you for)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:what|what's|(?<!, )which|where|how|when|who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
+    r"\b(?:what(?! (?:you|we|i|he|she|they) did)|what's|(?<!, )which|where|how|when|"
+    r"(?<![a-z] )who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
     r"(?<!at )all (?!this|that|the)|show|list|(?<!can't )find|give|tell|send|"
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
@@ -98,8 +99,11 @@ _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never min
 _HOME = re.compile(
     r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
     r"(?:in|near|to|from)|"
-    r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in)(?: the)? $"
+    r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
+    r"(?:my|our|his|her|their|the) \w+ (?:sits|is based|are based|lives?|works?) (?:in|near))(?: the)? $"
 )
+# "Kind regards, Elin" is not in Elgin.
+_SIGNED = re.compile(r"\b(?:regards|wishes|thanks|thank you|cheers|sincerely|yours|faithfully)[,.!]? $")
 _JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
@@ -125,7 +129,8 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
         for one, other in itertools.pairwise(places)
         if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
     ]
-    earlier = _told_in_sentences(text, named) + homes
+    names = [one[1:] for one in places[1:] if _SIGNED.search(text[: one[1]]) and not text[one[2] :].strip(" .!,")]
+    earlier = _told_in_sentences(text, named) + homes + names
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -150,16 +155,17 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
         inside = [one for one in named if begin <= one[1] < end]
         forgets = _FORGET.match(text, begin, end) is not None
         asks = not forgets and _ASKS.search(text, begin, end) is not None
+        has_technology = any(kind == "technology" for kind, *_ in inside)
         tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
-        if not tells or (asks and any(kind == "technology" for kind, *_ in inside)):
+        if (not tells or asks) if has_technology else (not tells and asks):
             continue
         about_them = _is_about_them(text, (begin, end))
         for later in sentences[index + 1 :]:
-            kinds = {kind for kind, start, _ in named if later[0] <= start < later[1]}
+            kinds = {kind for kind, start, _ in named if end <= start < later[1]}
             if "technology" in kinds and not _ADDS.match(text, *later):
-                passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
+                passing = kinds - {"size"} if asks else kinds if about_them or not tells else {*kinds, "year", "years"}
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
-                whole = inside and not asks and (forgets or not about_them) and len(said) == len(inside)
+                whole = inside and tells and not asks and (forgets or not about_them) and len(said) == len(inside)
                 found += [(begin, end)] if whole else said
                 break
     return found

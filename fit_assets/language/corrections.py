@@ -17,15 +17,22 @@ _MARKER = re.compile(
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"
     r"or rather|"
     r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
+    r"(?:have )?come to the conclusion(?: that)?|as of (?:this morning|today|yesterday|now)|"
     r"but (?:then )?(?:i|we) (?:really |only )+need)\b[ ,:]*"
 )
+# "First I thought 100 kW, then the bank said 150, and in the end we settled on 200": every one before is meant no more.
+_AT_FIRST = re.compile(r"\b(?:at )?first\b|\b(?:initially|originally)\b")
 _END = re.compile(r"[.?!;](?: |$)|$")
+_STOP = re.compile(r"[.?!;] ")
 # "fifty no sixty kilowatts"
 _NO = re.compile(r"[ .,…-]*\bno\b[ ,]*")
 # "Kent, no, Essex"; "Scotland, no Orkney" leaves something out
 _NO_AND_COMMA = re.compile(
     r"[ .,…-]*(?:or )?(?:(?:uh|um|erm?|well|oh),? )*(?:\bno,|\bno (?=it (?:is|was))) *(?:it (?:is|was) )?"
 )
+# "we've dropped the 2 MW idea", "Derbyshire dropped off the list"
+_DROPPING = re.compile(r"\b(?:dropped|ditched|abandoned|scrapped|ruled out|given up on|crossed off) (?:the |that )?$")
+_DROPPED = re.compile(r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b")
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
 _DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
 _BUT = re.compile(r"[ ,;:.-]*")
@@ -41,16 +48,19 @@ def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
         named: what it names: a kind, begin and end. What is named behind the correcting words takes the place of the
             nearest of its kind before them.
     """
-    found = [*_replaced_by_no(text, named), *_denied(text, named)]
+    found = [*_replaced_by_no(text, named), *_denied(text, named), *_dropped(text, named)]
     for marker in _MARKER.finditer(text):
         end = _END.search(text, marker.end())
+        sentence = max((stop.end() for stop in _STOP.finditer(text, 0, marker.start())), default=0)
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]
         before = [one for one in named if one[2] <= marker.start()]
         replaced: list[_Named] = []
         for kind in dict.fromkeys(one[0] for one in after):
             earlier = [one for one in before if one[0] == kind]
+            if first := _AT_FIRST.search(text, sentence, marker.start()):
+                replaced += [one for one in earlier if one[1] >= first.end()]
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
-            replaced += earlier[-2 if of_range else -1 :]
+            replaced += [one for one in earlier[-2 if of_range else -1 :] if one not in replaced]
         if not replaced:
             continue
         first = min(one[1] for one in replaced)
@@ -74,6 +84,14 @@ def _denied(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
         if one[0] == "place" and _DENIED.search(text[: one[1]]) and (corrected or _IT_IS.match(text[one[2] :])):
             if before[0] == one[0] and re.search(r"\bno\b", text[before[2] : one[1]]):
                 yield before[1:]
+            yield one[1:]
+
+
+def _dropped(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+    """What is said to be out, where something of its kind is named later."""
+    for index, one in enumerate(named):
+        out = _DROPPING.search(text[: one[1]]) or _DROPPED.match(text[one[2] :])
+        if out and any(later[0] == one[0] for later in named[index + 1 :]):
             yield one[1:]
 
 

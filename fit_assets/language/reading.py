@@ -39,7 +39,9 @@ _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct
 # Dictated: "how erm many".
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"
-_BEHIND_UNIT = re.compile(r"(?<=\d)([km]w)(?=(?:to|or|and|in|near|plus|max|min)(?![a-z]))")
+_BEHIND_UNIT = re.compile(
+    r"(?<=\d)([km]w)(?=(?:to|or|and|in|near|plus|max|min|(?:wind|solar|pv|hydro|biogas|chp)[a-z]{0,9})(?![a-z]))"
+)
 # "5oldest"
 _STUCK_BEHIND = re.compile(r"(?<=\d)(?=(?:bigg|larg|small|old|new)est\b)")
 # "b4 2014"; alone it is a postcode.

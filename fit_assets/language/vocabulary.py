@@ -162,7 +162,7 @@ _NO_SLIPS: frozenset[str] = word_set(
 # What people write so often that it need not be near.
 _COMMON_SLIPS = word_pairs(
     """
-    abov:above abt:about abut:about abv:above abve:above adn:and afer:after anthing:anything ater:after
+    abot:about abov:above abt:about abut:about abv:above abve:above adn:and afer:after anthing:anything ater:after
     atleast:at_least avrg:average battry:battery belo:below bigest:biggest bout:about btwn:between bween:between
     capcity:capacity capcty:capacity chpp:chp cmpr:compare cn:can combind:combined comin:coming compair:compare
     countof:count_of ernrs:earners everythin:everything evry:every exprng:expiring fitrate:fit_rate frms:farms
@@ -187,6 +187,8 @@ _DIALECT = word_pairs(
 _ALWAYS_MEANT = _COMMON_SLIPS | _DIALECT
 # What people write without its vowels: "frst", "arnd".
 _VOWELS = re.compile(r"(?<=[a-z])[aeiou]")
+# "Income frm turbines", but "wind frm in Fife".
+_NO_FARM = re.compile(r"(?<!wind )(?<!solar )(?<!pv )\bfrm\b|\bfrm\b(?= \d)")
 # In a fixed order: "frm" is "from" as well as "farm", which comes last and is meant.
 _SHORTENED = {
     _VOWELS.sub("", word): word
@@ -217,6 +219,7 @@ _PHRASES_MEANT = (
     (re.compile(r"\b(?:whined|wined)\b(?! and dined)"), "wind"),
     (re.compile(r"^wear (?=are|is)"), "where "),
     (re.compile(r"\bre powering\b"), "repowering"),
+    (re.compile(r"\bnth (?=[a-z§])"), "north "),
     (re.compile(r"\bcoming of (?=fit|subsidy|the tariff)"), "coming off "),
     (re.compile(r"\bisle of white\b"), "isle of wight"),
     (re.compile(r"\bdum[b ]? ?freeze?\b"), "dumfries"),
@@ -272,6 +275,7 @@ def excluded(text: str, start: int) -> str:
 
 def mend(text: str, names: Container[str]) -> str:
     """A normalised text with misspelt domain words put right; words in ``names`` (of places) are left alone."""
+    text = _NO_FARM.sub("from", text)
     mended = _BEFORE_DIGITS.sub(lambda match: _unstuck(match[0], names), text)
     mended = _WORD.sub(lambda match: _mended(match[0], names), mended)
     mended = _MISHEARD.sub(lambda heard: f"{heard[1]} {_HEARD[heard[2]]}", mended)

@@ -87,7 +87,7 @@ _NOT_YET = "".join(f"(?<!{verb} )" for verb in _LEAVING_VERBS)
 _EXPIRED = phrases(
     "expired",
     rf"{_HAS}(?:come|gone|rolled|fallen|dropped) off",
-    "(?:came|went|fell|rolled|dropped) off(?! (?:to|for|with|on|sick)\b)",
+    r"(?:came|went|fell|rolled|dropped) off(?! (?:to|for|with|on|sick|(?:the|our|my) (?:short)?list)\b)",
     rf"{_NOT_YET}off[ -](?:the )?{SUPPORT}",
     rf"{SUPPORT} (?:has |have |is |are )?(?:already )?(?:ended|lapsed|finished|stopped|run out|over(?! [a-z§]))",
     rf"no {SUPPORT} left",

@@ -319,7 +319,7 @@ _ROWS = re.compile(
 # Comparisons ---------------------------------------------------------------------------------------------------------
 
 _COMPARE = phrases(
-    r"compar\w+(?! notes)",
+    r"compar(?!ables?\b)\w+(?! notes)",
     "head[- ]to[- ]head",
     "contrast",
     "side by side",

@@ -85,7 +85,7 @@ _YEAR_AFTER: tuple[tuple[_Side, re.Pattern[str]], ...] = (
         re.compile(
             r"\+(?! ?\d)|-?(?:onwards?|on(?! the\b| its\b| §)|plus)\b|"
             r"(?:vintage )?(?:or|and) (?:later|newer|more recent(?:ly)?|after|onwards?|beyond|since)\b(?! \d)|"
-            r"at the (?:very )?earliest\b|at (?:the (?:very )?)?least\b"
+            r"at the (?:very )?earliest\b|at (?:the (?:very )?)?least\b(?! \d)"
         ),
     ),
     ("max", re.compile(r"(?:vintage )?(?:or|and) (?:earlier|before|older|sooner)\b(?! \d)|at the (?:very )?latest\b")),
