@@ -52,6 +52,7 @@ DOMAIN = phrases(
     r"acqui\w+",
     "installed",
     r"expir\w+",
+    r"cod(?= (?:[a-z]+ \d|\d|[<>=]))",
     r"ends? in \d{4}",
     "technolog(?:y|ies)",
     "techs?",
@@ -163,7 +164,10 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
         for later in sentences[index + 1 :]:
             kinds = {kind for kind, start, _ in named if end <= start < later[1]}
             if "technology" in kinds and not _ADDS.match(text, *later):
-                passing = kinds - {"size"} if asks else kinds if about_them or not tells else {*kinds, "year", "years"}
+                if not tells:
+                    passing = kinds & {"place"}
+                else:
+                    passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
                 whole = inside and tells and not asks and (forgets or not about_them) and len(said) == len(inside)
                 found += [(begin, end)] if whole else said

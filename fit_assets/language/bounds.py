@@ -14,7 +14,8 @@ Bound = Literal["min", "max", "about", "exact"]
 _OVER = (
     r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
     r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
-    r"at or above|in excess of|superior to|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|from|"
+    r"at or above|in excess of|superior to|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|"
+    r"(?<!income )(?<!incomes )(?<!revenue )(?<!earnings )from|"
     r"starting (?:at|from)|(?:a )?min(?:imum|\.)?(?: (?:of|capacity|size|tail|runway|term))?|plus|"
     r"go(?:es)? past|>=?|≥|=>"
 )

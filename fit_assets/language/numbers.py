@@ -57,9 +57,9 @@ _words = (
     r"|a[ ](?:couple|dozen)(?:[ ]of)?|(?:a[ ])?half[ -](?:a[ -])?dozen|dozen)"
 )
 _POWER = {
-    "kw": (r"kw(?:s|p)?|k\.[ ]?w\b\.?|k[ ]w\b|kay[ ]w|kilo[ -]?wat+s?|k", 1),
-    "mw": (r"mw(?:s|p)?|m\.[ ]?w\b\.?|m[ ]w\b|em[ ]w|mega[ -]?wat+s?|megs?", 1000),
-    "gw": (r"gw(?:s|p)?|giga[ -]?wat+s?|gigs?", 1_000_000),
+    "kw": (r"kw(?:s|p|el?)?|k\.[ ]?w\b\.?|k[ ]w\b|kay[ ]w|kilo[ -]?wat+s?|k", 1),
+    "mw": (r"mw(?:s|p|el?)?|m\.[ ]?w\b\.?|m[ ]w\b|em[ ]w|mega[ -]?wat+s?|megs?", 1000),
+    "gw": (r"gw(?:s|p|el?)?|giga[ -]?wat+s?|gigs?", 1_000_000),
     # "750000 W", but "since 2015 w yorks"
     "w": (r"watts?|(?<=[\d,]{5})w|(?<=[\d,]{5}[ ])w", 0.001),
 }
@@ -82,8 +82,9 @@ _spelled_digits = rf"(?:{_spelled_digit}(?:[ ]{_spelled_digit}){{2,}}|\d(?:[ ]\d
 
 _NUMBER = re.compile(
     rf"""(?<![a-z0-9.,/£$])
-    (?:(?P<column>kw|mw|gw|(?:years|months)[ ](?:left|remaining))[ ]?(?:(?:[<>]=?|=[<>]?|[≤≥:])[ ]?
-        |between[ ](?!(?:19|20)\d\d[ ](?:and|to)[ ](?:19|20)\d\d)))?(?:
+    (?:(?P<column>[kmg]w(?:p|el?)?|(?:years|yrs|months)[ ](?:left|remaining))[ ]?(?:(?:[<>]=?|=[<>]?|[≤≥:])[ ]?
+        |between[ ](?!(?:19|20)\d\d[ ](?:and|to)[ ](?:19|20)\d\d)
+        |(?<=left[ ])(?=\d+[ ]?(?:-|to)[ ]?\d+(?![\d,.]*[ ]?[km]w))))?(?:
         (?:(?P<parts>a|one|two|three)[ -])?(?P<fraction>half|quarters?|thirds?)[ -](?:of[ -])?(?:(?:an?|one)[ -])?
             (?=(?:{_unit_ahead}){_stop})
       | (?P<spoken_century>twenty)[ ](?P<spoken_year>{_teen}|(?:twenty|thirty|forty)(?:[ -](?:{_one}))?)\b
@@ -126,7 +127,7 @@ _RANGE = re.compile(
     r"\s*(?:-|too?|(?:and )?(?:going )?up to|and(?: going to)?|&|\+|n|or|through|until|till)\s*", re.IGNORECASE
 )
 _SPANS = ("-", "to")
-_COLUMN = re.compile(r"[kmg]w|(?:years|months) (?:left|remaining)", re.IGNORECASE)
+_COLUMN = re.compile(r"[kmg]w|(?:years|yrs|months) (?:left|remaining)", re.IGNORECASE)
 # "over 1 but under 5 MW": between the two numbers, and before the first.
 _COMPARED = r"(?:over|above|under|below|(?:more|less|bigger|smaller) than|at (?:least|most)|up to)"
 _BOTH_BOUNDED = re.compile(rf",? (?:and|but) (?:(?:not? )?{_COMPARED} |[<>]=? ?)", re.IGNORECASE)
@@ -195,7 +196,7 @@ def _unit(match: re.Match[str]) -> str:
     """The unit behind the number, else the one before it, as in a table's column: "kW >= 500"."""
     behind = next((name for name in (*_POWER, *_TIME) if match[name]), "")
     column = (match["column"] or "").lower()
-    return behind or (column[:1] if " " in column else column)
+    return behind or (column[:1] if " " in column else column[:2])
 
 
 def _value(match: re.Match[str]) -> float:

@@ -118,7 +118,7 @@ OTHER_TOPICS = phrases(
     "best (?:angle|company|firm|brand|make|way)",
     "house prices?",
     "(?<!repowering )jobs? (?:at|in|on)",
-    "(?:limerick|song|(?<!long )story|joke)s?",
+    "(?:limerick|song|(?<!long )(?<!news )(?<!for a )(?<!for my )story(?! idea)|joke)s?",
     "(?<!being )funny",
     "(?<!no )repairs?",
     "nois[ey]+",

@@ -17,6 +17,8 @@ from fit_assets.language.numbers import digits_of, quantities
         ("1,5 MW", [1500]),
         ("12,000kw", [12000]),
         ("100 kWp", [100]),
+        ("500kWe to 1.2 MWe", [500, 1200]),
+        ("kWp = 4 to 10", [4, 10]),
         ("500kw+", [500]),
         ("500+ kw", [500]),
         ("2 gw", [2_000_000]),

@@ -656,6 +656,47 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
         "wind, Rugby, 2013",
         {"technology": "Wind", "location": "Rugby", "commissioned_year_min": 2013, "commissioned_year_max": 2013},
     ),
+    (
+        "micro CHP in Wales per LA",
+        {
+            "technology": "Micro CHP",
+            "location": "Wales",
+            "aggregation": "count",
+            "group_by": "local_authority",
+            "query_type": "aggregation",
+        },
+    ),
+    ("wind in LA", {"technology": "Wind", "postcode_patterns": ["LA"]}),
+    (
+        "hydro near Crieff, yrs left 5-15",
+        {"technology": "Hydro", "location": "Crieff", "fit_remaining_min_years": 5, "fit_remaining_max_years": 15},
+    ),
+    (
+        "min size 20 kW; max size 90 kW; PV; COD from 2014",
+        {
+            "technology": "Photovoltaic",
+            "capacity_min_kw": 20,
+            "capacity_max_kw": 90,
+            "commissioned_year_min": 2014,
+        },
+    ),
+    (
+        "income from 4 kW solar",
+        {"technology": "Photovoltaic", "capacity_min_kw": 4, "capacity_max_kw": 4, "include_revenue": True},
+    ),
+    (
+        "how high is the tariff for hydro of 20 kW",
+        {"technology": "Hydro", "capacity_min_kw": 20, "capacity_max_kw": 20, "query_type": "fit_rate"},
+    ),
+    ("500kwwind fife", {"technology": "Wind", "location": "Fife", "capacity_min_kw": 500, "capacity_max_kw": 500}),
+    (
+        "medium hydro perth an kinross",
+        {"technology": "Hydro", "location": "Perth and Kinross", "capacity_min_kw": 50, "capacity_max_kw": 500},
+    ),
+    ("revenue frm turbines nth yorks", {"technology": "Wind", "location": "North Yorkshire", "include_revenue": True}),
+    ("I write a blog on canals, I'd like hydro in Fife", {"technology": "Hydro", "location": "Fife"}),
+    ("the bank wants comparables: wind in Fife", {"technology": "Wind", "location": "Fife"}),
+    ("wind turbine technician jobs Hull", UNSUPPORTED),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

@@ -125,7 +125,8 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "local_authority",
         phrases(
-            rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|districts?|boroughs?)",
+            rf"{_BY} (?:count(?:y|ies)|(?:local )?councils?|(?:local )?authorit(?:y|ies)|las?(?! ?\d)|districts?|"
+            "boroughs?)",
             "(council|county|authority) by \\1",
             f"(?:council|county|(?:local )?authority|district) {_BREAKDOWN}",
             rf"{_RANKED}(?:counties|councils|authorities)",
