@@ -68,7 +68,9 @@ _OF_THEM = phrases(
     *("joined", "running", "half"),
     *("handful", "years? left", "repowered", "buy(?:ing)?", "counts?", "totals?", "averages?", "per"),
 )
-_SENTENCE = re.compile(r"[^.?!:;]+(?:[.:](?! |$)[^.?!:;]+)*[.?!:;]*")
+_SENTENCE = re.compile(
+    r"[^.?!:;]+(?:(?:[.:](?! |$)|(?<=\bmin)\.|(?<=\bmax)\.|(?<=\bapprox)\.|(?<=\bre)\.)[^.?!:;]+)*[.?!:;]*"
+)
 _BEGINS = r"\b(?:but|so|hence|because)\b"
 _CLAUSE = re.compile(rf"(?:{_BEGINS})?(?:(?!{_BEGINS})[^,()])+|{_BEGINS}|[,()]")
 _TELLS = re.compile(
@@ -78,16 +80,22 @@ _TELLS = re.compile(
     r"being funny|thanks for|thank you for)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:what(?! (?:you|we|i|he|she|they) did)|what's|(?<!, )which|where|how|when|"
+    r"\b(?:(?<!know )what(?! (?:you|we|i|he|she|they) did)|what'?s|(?<!, )which|where|how|when|"
     r"(?<![a-z] )who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
-    r"(?<!at )all (?!this|that|the)|show|list|(?<!can't )find|give|tell|send|"
+    r"(?<!at )all (?!this|that|the)|show|(?<![a-z§] )list|(?:please|to|you|and|just|then|so) list|"
+    r"(?<!can't )find|give|tell|send|"
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
-    r"oh,? and|and just|interested|interests? me|namely|please|pls|compar(?:e|ing)|explain|write|compose|draft|only|"
+    r"oh,? and|and just|interested|interests? me|namely|please|pls|kindly|provide|"
+    r"compar(?:e|ing)|explain|write|compose|draft|only|"
     r"(?<!we )(?<!i )(?<!they )(?<!you )can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
     r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
+)
+_REQUESTS = re.compile(
+    r"\b(?:please|pls|show|how (?:many|much)|which|find|give me|send me|(?:can|could|would) you|need|want|"
+    r"(?:would|'d) (?:like|love))\b|\?"
 )
 # A greeting tells nothing.
 _TELLS_OF_ONESELF = re.compile(
@@ -96,6 +104,14 @@ _TELLS_OF_ONESELF = re.compile(
 _ADDS = re.compile(r"\W*(?:and|also|plus|or)\b|.*\b(?:too|as well)\W*$")
 # "Forget what I asked about digesters."
 _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
+_HEARSAY = re.compile(r"\b(?:says|said|reckons?|claims?|swears?)\b")
+# "The lecturer doesn't trust averages", "it's for the aviation people"
+_HAS_SUBJECT = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
+# "The 3 MW floor no longer applies."
+_OVER = re.compile(
+    r"(?:\b(?:is|are|was|were|been|now)|'s) (?:withdrawn|closed|off the table)\b|"
+    r"\bno longer (?:applies|apply|stands)\b"
+)
 # "I live in Leeds", but not "we have sites in Leeds".
 _HOME = re.compile(
     r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
@@ -103,8 +119,6 @@ _HOME = re.compile(
     r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
     r"(?:my|our|his|her|their|the) \w+ (?:sits|is based|are based|lives?|works?) (?:in|near))(?: the)? $"
 )
-# "Kind regards, Elin" is not in Elgin.
-_SIGNED = re.compile(r"\b(?:regards|wishes|thanks|thank you|cheers|sincerely|yours|faithfully)[,.!]? $")
 _JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
@@ -130,8 +144,7 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
         for one, other in itertools.pairwise(places)
         if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
     ]
-    names = [one[1:] for one in places[1:] if _SIGNED.search(text[: one[1]]) and not text[one[2] :].strip(" .!,")]
-    earlier = _told_in_sentences(text, named) + homes + names
+    earlier = _told_in_sentences(text, named) + homes
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -145,31 +158,45 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
 
 
 def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
-    """What sentences tell before another one that names a technology.
+    """What sentences tell before another one that names a technology, and after the first that asks for one.
 
-    Of a sentence that only tells and names nothing that the later one does not name, all; of another that tells, what
-    the later one names as well.
+    Of a sentence that only tells and names nothing that the other does not name, all; of another that tells, what the
+    other names as well; of one that does neither tell nor ask, its places.
     """
     found: list[_Span] = []
     sentences = [sentence.span() for sentence in _SENTENCE.finditer(text)]
-    for index, (begin, end) in enumerate(sentences[:-1]):
+    main = None
+    for index, (begin, end) in enumerate(sentences):
         inside = [one for one in named if begin <= one[1] < end]
-        forgets = _FORGET.match(text, begin, end) is not None
+        forgets = _FORGET.match(text, begin, end) is not None or _OVER.search(text, begin, end) is not None
         asks = not forgets and _ASKS.search(text, begin, end) is not None
-        has_technology = any(kind == "technology" for kind, *_ in inside)
+        has_subject = any(kind in ("technology", "fit_id") for kind, *_ in inside)
         tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
-        if (not tells or asks) if has_technology else (not tells and asks):
+        if main is not None:
+            kinds = {kind for kind, start, _ in named if main[0] <= start < main[1]}
+            long = len(text[begin:end].split()) > 2 * _FEW_WORDS and not text[:begin].rstrip().endswith(":")
+            if (tells or long) and not asks and not _ADDS.match(text, begin, end):
+                found += [(start, stop) for kind, start, stop in inside if kind in kinds and (tells or kind != "size")]
+                hearsay = tells and _HEARSAY.search(text, begin, end)
+                found += [(begin, end)] if hearsay or (not inside and _HAS_SUBJECT.match(text, begin, end)) else []
+            continue
+        if asks and has_subject and (not tells or _REQUESTS.search(text, begin, end)):
+            main = (begin, end)
+        if (not tells or asks) if has_subject else (not tells and asks):
             continue
         about_them = _is_about_them(text, (begin, end))
         for later in sentences[index + 1 :]:
             kinds = {kind for kind, start, _ in named if end <= start < later[1]}
-            if "technology" in kinds and not _ADDS.match(text, *later):
+            if kinds & {"technology", "fit_id"} and not _ADDS.match(text, *later):
                 if not tells:
                     passing = kinds & {"place"}
                 else:
                     passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
                 whole = inside and tells and not asks and (forgets or not about_them) and len(said) == len(inside)
+                own = [kind in passing for kind, *_ in inside if kind in ("place", "technology")]
+                if tells and not asks and own and all(own):  # of another place: its size as well
+                    said = [one[1:] for one in inside]
                 found += [(begin, end)] if whole else said
                 break
     return found

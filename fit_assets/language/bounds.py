@@ -63,22 +63,25 @@ _AFTER: tuple[tuple[Bound, re.Pattern[str]], ...] = (
         "min",
         re.compile(
             r"\+|-?(?:plus|min(?:imum)?|upwards?|up(?! (?:to|in|at|on|near|around|by|north)\b)|"
-            r"at (?:the |a )?(?:least|minimum))\b"
+            r"at (?:the |a )?(?:very )?(?:least|minimum))\b"
         ),
     ),
     (
         "min",
         re.compile(r"-?(?:or|and?)[ -](?:more|above|over|bigger|larger|greater|higher|longer|up|upwards?)\b(?! than)"),
     ),
-    ("min", re.compile(r"(?:is |as )?(?:the |a )(?:floor|lower limit)\b|(?:is|as) (?:the |a |our |my )minimum\b")),
+    (
+        "min",
+        re.compile(r"(?:is |as )?(?:the |a )(?:floor|lower limit)\b|(?:, )?(?:is|as) (?:the |a |our |my )minimum\b"),
+    ),
     (
         "max",
         re.compile(
             r"(?:is |as )?(?:the |a )(?:ceiling|cap|capacity limit|upper limit)\b|"
-            r"(?:is|as) (?:the |a |our |my )maximum\b"
+            r"(?:, )?(?:is|as) (?:the |a |our |my )maximum\b"
         ),
     ),
-    ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the |a )?(?:most|maximum))\b")),
+    ("max", re.compile(r"(?:max(?:imum)?|tops|at (?:the |a )?(?:very )?(?:most|maximum))\b")),
     ("max", re.compile(r"-?(?:or|and?)[ -](?:less|under|below|smaller|fewer|lower|shorter)\b(?! than)")),
 )
 # "150kw min 500kw max"

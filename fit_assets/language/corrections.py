@@ -18,10 +18,10 @@ _MARKER = re.compile(
     r"or rather|"
     r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
     r"(?:have )?come to the conclusion(?: that)?|as of (?:this morning|today|yesterday|now)|"
-    r"but (?:then )?(?:i|we) (?:really |only )+need)\b[ ,:]*"
+    r"but (?:then )?(?:i|we) (?:really |only )+need)\b(?![ ,:]*not\b)[ ,:]*"
 )
 # "First I thought 100 kW, then the bank said 150, and in the end we settled on 200": every one before is meant no more.
-_AT_FIRST = re.compile(r"\b(?:at )?first\b|\b(?:initially|originally)\b")
+_AT_FIRST = re.compile(r"\b(?:at )?first\b|\bbegan as\b|\bstarted (?:out )?as\b|\b(?:initially|originally)\b")
 _END = re.compile(r"[.?!;](?: |$)|$")
 _STOP = re.compile(r"[.?!;] ")
 # "fifty no sixty kilowatts"
@@ -31,8 +31,17 @@ _NO_AND_COMMA = re.compile(
     r"[ .,…-]*(?:or )?(?:(?:uh|um|erm?|well|oh),? )*(?:\bno,|\bno (?=it (?:is|was))) *(?:it (?:is|was) )?"
 )
 # "we've dropped the 2 MW idea", "Derbyshire dropped off the list"
-_DROPPING = re.compile(r"\b(?:dropped|ditched|abandoned|scrapped|ruled out|given up on|crossed off) (?:the |that )?$")
+_DROPPING = re.compile(
+    r"\b(?:dropped|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the |that )?$"
+)
 _DROPPED = re.compile(r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b")
+# "disregard the mail about 100 kW", "scrap what I said about turbines in Fife"
+_DISREGARDING = re.compile(
+    r"\b(?:disregard|ignore|forget|scrap|never mind) (?:what (?:i|we) (?:said|asked|wrote)|"
+    r"(?:the|that) (?:one|bit|mail|message|question|request)s? (?:about|for|on|from)|"
+    r"(?:my|our) (?:last|earlier|previous|first)|everything from)\b"
+    r"(?:(?!\b(?:what )?(?:we|i) (?:need|want)|instead|scrap )[^.;:?!])*"
+)
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
 _DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
 _BUT = re.compile(r"[ ,;:.-]*")
@@ -92,7 +101,13 @@ def _dropped(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
     for index, one in enumerate(named):
         out = _DROPPING.search(text[: one[1]]) or _DROPPED.match(text[one[2] :])
         if out and any(later[0] == one[0] for later in named[index + 1 :]):
-            yield one[1:]
+            words = text[slice(*one[1:])]
+            yield from (same[1:] for same in named[: index + 1] if text[slice(*same[1:])] == words)
+    for disregarding in _DISREGARDING.finditer(text):
+        begin, end = disregarding.span()
+        for kind, start, stop in named:
+            if begin <= start < end and any(later[0] == kind and later[1] >= end for later in named):
+                yield start, stop
 
 
 def _is_range(text: str, named: Sequence[_Named], kind: str) -> bool:

@@ -37,6 +37,11 @@ _UNSPACED = re.compile(
 _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
 
 # Dictated: "how erm many".
+# "Kind regards, Elin" is not in Elgin.
+_SIGNATURE = re.compile(
+    r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*(?:regards|wishes|thanks|cheers|best|yours|love)"
+    r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$"
+)
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"
 _BEHIND_UNIT = re.compile(
@@ -219,6 +224,7 @@ def _untabled(plain: str) -> str:
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
     text = _STUCK_BEHIND.sub(" ", text)
+    text = _SIGNATURE.sub("", text)
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)

@@ -100,7 +100,7 @@ WORDS: frozenset[str] = word_set(
     neither new newer newest news newsletter newspaper next nine nineteen ninety no non non-domestic noon not nov
     november now nowt num number numbers observer oct october of off ofgem oh ok okay old older oldest on once one ones
     online only onshore onward onwards open operating operation operational operators opportunities opportunity optimal
-    or order ordered other our out outcode outcodes outside over overall owned owner owt p pair panel panels paper
+    or order ordered other our out outcode outcodes outside over overall owned owner owt p pair panel panels page paper
     papers parks particular past pay paying payment payments payout pays peace pence people per per-annum period person
     photovoltaic photovoltaics piece place places plant plants please pls plus plz point pool portfolio possible
     possibly post postal postcode postcodes potential power ppa ppas pre present presentation press price prime
@@ -234,7 +234,8 @@ _PHRASES_MEANT = (
     (re.compile(r" full stop$"), ""),
     (
         re.compile(
-            r"(?:i|we) (?:don't|do not|didn't) (?:want|need|care (?:about|for)) (?:to (?:know|see) )?"
+            r"(?:i|we|they|he|she) (?:don't|doesn't|do not|didn't) (?:want|need|care (?:about|for)) "
+            r"(?:to (?:know|see) )?"
             r"(?:the |any |their )?(?:revenues?|rates?|incomes?|earnings|tariffs?)\b(?! (?:over|under|of)\b)"
         ),
         "",
@@ -254,7 +255,8 @@ _HEARD = {"for": "four", "to": "two", "too": "two"}
 
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
-    r"but no|(?:everything|anything|anywhere|all) but|(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
+    r"but no|(?:not|[a-z]+n't) (?:looking (?:at|for)|interested in|after)|(?:everything|anything|anywhere|all) but|"
+    r"(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
     r"minus|leav(?:e|es|ing) out|not including(?: any)?|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
 )
 

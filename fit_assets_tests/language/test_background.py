@@ -83,6 +83,13 @@ def test_another_topic_in_a_sentence_of_its_own_is_no_reason_to_refuse(
             {"capacity_min_kw": 20, "capacity_max_kw": 80, "location": "Fife"},
         ),
         ("ending within 18 months: solar, Fife", {"fit_remaining_max_years": 1.5, "location": "Fife"}),
+        # Behind the question as well.
+        ("Could you find wind in Fife? She's had the Kent list since May and liked it.", {"location": "Fife"}),
+        ("Please send wind in Fife, min. 1.5 MW. The 3 MW floor no longer applies.", {"capacity_min_kw": 1500}),
+        ("How much hydro is there in Fife? My aunt says fifty megawatts.", {"aggregation": "sum_capacity"}),
+        ("wind in Fife over 10 kW please. It's for a pilot who doesn't care about averages.", {"capacity_min_kw": 10}),
+        ("Which turbines are in Fife? We looked at Kent and Devon last year.", {"location": "Fife"}),
+        ("We own two roofs in Kent, 50 kW each. Which solar is there in Fife?", {"location": "Fife"}),
         # What the question does not name again is asked for all the same.
         ("we have 500 kW in mind, so wind in Fife?", {"capacity_min_kw": 500, "location": "Fife"}),
         ("my farm is in Fife, so where is the nearest hydro?", {"location": "Fife", "technology": "Hydro"}),
@@ -95,6 +102,7 @@ def test_what_is_named_in_passing_is_no_filter(question: str, filters: dict[str,
     assert found.get("locations") is None
     assert {key: found.get(key) for key in filters} == filters
     assert "commissioned_year_min" not in found
+    assert ("capacity_min_kw" in found) == ("capacity_min_kw" in filters or "capacity_max_kw" in filters)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +115,11 @@ def test_what_is_named_in_passing_is_no_filter(question: str, filters: dict[str,
         ("wind commissioned 2012 in Fife, sorry 2013", {"commissioned_year_min": 2013, "location": "Fife"}),
         ("first I said 10 kW, then 15, we settled on 20 kW as the minimum. AD in Fife", {"capacity_min_kw": 20}),
         ("we dropped the 2 MW plan and it's 75 kW at most now. Hydro in Fife", {"capacity_max_kw": 75}),
+        ("disregard the mail about 10 kW, we need 150 kW, as a minimum, for wind in Fife", {"capacity_min_kw": 150}),
+        ("scrap what i said about hydro in kent what we need is wind in fife", {"location": "Fife"}),
+        ("it began as hydro in Kent, and as of today it's wind in Fife", {"location": "Fife", "technology": "Wind"}),
+        ("Sorry: it was Fife I meant, not Kent. Wind over 100 kW there?", {"location": "Fife", "technology": "Wind"}),
+        ("We aren't looking at Kent. Wind in Fife", {"location": "Fife"}),
         ("Kent has dropped out after the vote. Wind in Fife", {"location": "Fife", "technology": "Wind"}),
         ("wind in Kent and Essex, sorry to trouble you", {"locations": ["Kent", "Essex"]}),
     ],

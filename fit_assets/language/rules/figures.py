@@ -57,7 +57,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "count",
         phrases(
             rf"how many(?! (?:{_POWER}|years|months))",
-            "(?<!what )(?<!^i )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing(?! only))?(?! for me)",
+            "(?<!what )(?<!\\bi )(?<!not )(?<!not a )(?<!not the )(?<!no )count(?:s|ing(?! only))?(?! for me)",
             "how much (?:turbines|panels|sites|farms|installations|schemes|plants|digesters)",
             "(?:total )?number of",
             "total number",

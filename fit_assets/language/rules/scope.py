@@ -26,7 +26,8 @@ _ORDER = re.compile(
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
     r"\bplease (?:remove|erase|deregister)(?! (?:any|anything|everything|all|those|ones|the ones)\b)\b|"
     r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
-    r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|\bswap the owner\b|"
+    r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|"
+    r"\btake .* off the register\b|\bswap the owner\b|"
     r"\b(?:make|have) (?:fit |number |no\.? )*\d+ say\b|\bwants? (?:deleting|removing|changing)\b"
 )
 # Topics that also stand beside a real question: "for the Cambrian News: hydro near Machynlleth".
