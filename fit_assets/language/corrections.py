@@ -66,8 +66,8 @@ def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
         replaced: list[_Named] = []
         for kind in dict.fromkeys(one[0] for one in after):
             earlier = [one for one in before if one[0] == kind]
-            if first := _AT_FIRST.search(text, sentence, marker.start()):
-                replaced += [one for one in earlier if one[1] >= first.end()]
+            if thought := _AT_FIRST.search(text, sentence, marker.start()):
+                replaced += [one for one in earlier if one[1] >= thought.end()]
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
             replaced += [one for one in earlier[-2 if of_range else -1 :] if one not in replaced]
         if not replaced:
