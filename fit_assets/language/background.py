@@ -80,8 +80,8 @@ _TELLS = re.compile(
     r"being funny|thanks for|thank you for)\b|\bfor (?:an?|my|our|the|his|her) (?!§)"
 )
 _ASKS = re.compile(
-    r"\b(?:(?<!know )what(?! (?:you|we|i|he|she|they) did)|what'?s|(?<!, )which|where|how|when|"
-    r"(?<![a-z] )who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
+    r"\b(?:(?<!know )(?<!is )what(?! (?:you|we|i|he|she|they) (?:did|said|wrote|sent|asked))|what'?s|(?<!, )which|"
+    r"where|how|when|(?:are|is) there|(?<![a-z,] )who(?!'s (?:in|at|away|off)\b)|whether|any|every|"
     r"(?<!at )all (?!this|that|the)|show|(?<![a-z§] )list|(?:please|to|you|and|just|then|so) list|"
     r"(?<!can't )find|give|tell|send|"
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
@@ -91,7 +91,7 @@ _ASKS = re.compile(
     r"(?<!we )(?<!i )(?<!they )(?<!you )can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
-    r"mean(?:t)?|sorry|rather|actually|instead|make (?:that|it))\b|\?$"
+    r"mean(?:t)?|sorry|(?<!feel )rather|actually|instead|make (?:that|it))\b|\?$"
 )
 _REQUESTS = re.compile(
     r"\b(?:please|pls|show|how (?:many|much)|which|find|give me|send me|(?:can|could|would) you|need|want|"
@@ -99,18 +99,21 @@ _REQUESTS = re.compile(
 )
 # A greeting tells nothing.
 _TELLS_OF_ONESELF = re.compile(
-    r"\b(?:i|i'm|i've|we|we're|we've|my|our|he|he's|she|she's|they|his|her|it's|its|someone|somebody|retired|grew)\b"
+    r"\b(?:i|i'm|i've|we|we're|we've|my|our|he|he's|she|she's|they|his|her|it's|its|someone|somebody|retired|grew|mine|"
+    r"who's (?:had|got|been)|who (?:has|had|owns|runs))\b"
 )
 _ADDS = re.compile(r"\W*(?:and|also|plus|or)\b|.*\b(?:too|as well)\W*$")
 # "Forget what I asked about digesters."
 _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
+_OWN = re.compile(r"\b(?:mine|owns?|put up (?:our|my))\b|\b(?:my|our) (?:\w+ )?(?:own|pair)\b")
 _HEARSAY = re.compile(r"\b(?:says|said|reckons?|claims?|swears?)\b")
+_WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please)\b")
 # "The lecturer doesn't trust averages", "it's for the aviation people"
 _HAS_SUBJECT = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
 # "The 3 MW floor no longer applies."
 _OVER = re.compile(
     r"(?:\b(?:is|are|was|were|been|now)|'s) (?:withdrawn|closed|off the table)\b|"
-    r"\bno longer (?:applies|apply|stands)\b"
+    r"\bno longer (?:applies|apply|stands)\b|\bcan (?:go in the bin|be (?:ignored|binned))\b"
 )
 # "I live in Leeds", but not "we have sites in Leeds".
 _HOME = re.compile(
@@ -169,16 +172,22 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
     for index, (begin, end) in enumerate(sentences):
         inside = [one for one in named if begin <= one[1] < end]
         forgets = _FORGET.match(text, begin, end) is not None or _OVER.search(text, begin, end) is not None
-        asks = not forgets and _ASKS.search(text, begin, end) is not None
+        hearsay = _HEARSAY.search(text, begin, end) is not None and not _WISHES.search(text, begin, end)
+        asks = not forgets and not hearsay and _ASKS.search(text, begin, end) is not None
         has_subject = any(kind in ("technology", "fit_id") for kind, *_ in inside)
         tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
         if main is not None:
             kinds = {kind for kind, start, _ in named if main[0] <= start < main[1]}
             long = len(text[begin:end].split()) > 2 * _FEW_WORDS and not text[:begin].rstrip().endswith(":")
             if (tells or long) and not asks and not _ADDS.match(text, begin, end):
-                found += [(start, stop) for kind, start, stop in inside if kind in kinds and (tells or kind != "size")]
-                hearsay = tells and _HEARSAY.search(text, begin, end)
-                found += [(begin, end)] if hearsay or (not inside and _HAS_SUBJECT.match(text, begin, end)) else []
+                is_own = tells and _OWN.search(text, begin, end) is not None
+                kinds = {*kinds, "size", "year", "years"} if is_own else kinds if tells else kinds - {"size"}
+                found += [(start, stop) for kind, start, stop in inside if kind in kinds]
+                found += (
+                    [(begin, end)]
+                    if (tells and hearsay) or (not inside and _HAS_SUBJECT.match(text, begin, end))
+                    else []
+                )
             continue
         if asks and has_subject and (not tells or _REQUESTS.search(text, begin, end)):
             main = (begin, end)
@@ -195,7 +204,8 @@ def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list
                 said = [(start, stop) for kind, start, stop in inside if kind in passing]
                 whole = inside and tells and not asks and (forgets or not about_them) and len(said) == len(inside)
                 own = [kind in passing for kind, *_ in inside if kind in ("place", "technology")]
-                if tells and not asks and own and all(own):  # of another place: its size as well
+                if tells and not asks and ((own and all(own)) or (not own and _OWN.search(text, begin, end))):
+                    # What they have, or what is elsewhere: its size as well.
                     said = [one[1:] for one in inside]
                 found += [(begin, end)] if whole else said
                 break

@@ -17,7 +17,8 @@ _MARKER = re.compile(
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"
     r"or rather|"
     r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
-    r"(?:have )?come to the conclusion(?: that)?|as of (?:this morning|today|yesterday|now)|"
+    r"(?:but )?(?:honestly )?it has to be|(?:have )?come to the conclusion(?: that)?|"
+    r"as of (?:this morning|today|yesterday|now)|"
     r"but (?:then )?(?:i|we) (?:really |only )+need)\b(?![ ,:]*not\b)[ ,:]*"
 )
 # "First I thought 100 kW, then the bank said 150, and in the end we settled on 200": every one before is meant no more.
@@ -34,13 +35,14 @@ _NO_AND_COMMA = re.compile(
 _DROPPING = re.compile(
     r"\b(?:dropped|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the |that )?$"
 )
+_RATHER = re.compile(r"\b(?:rather than|instead of) (?:the |in |from )?$")
 _DROPPED = re.compile(r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b")
 # "disregard the mail about 100 kW", "scrap what I said about turbines in Fife"
 _DISREGARDING = re.compile(
     r"\b(?:disregard|ignore|forget|scrap|never mind) (?:what (?:i|we) (?:said|asked|wrote)|"
     r"(?:the|that) (?:one|bit|mail|message|question|request)s? (?:about|for|on|from)|"
     r"(?:my|our) (?:last|earlier|previous|first)|everything from)\b"
-    r"(?:(?!\b(?:what )?(?:we|i) (?:need|want)|instead|scrap )[^.;:?!])*"
+    r"(?:(?!\b(?:what )?(?:we|i) (?:need|want)|(?:could|can|would) you|instead|scrap )[^.;:?!])*"
 )
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
 _DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
@@ -103,6 +105,8 @@ def _dropped(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
         if out and any(later[0] == one[0] for later in named[index + 1 :]):
             words = text[slice(*one[1:])]
             yield from (same[1:] for same in named[: index + 1] if text[slice(*same[1:])] == words)
+        if _RATHER.search(text[: one[1]]) and any(other[0] == one[0] for other in named[:index]):
+            yield one[1:]
     for disregarding in _DISREGARDING.finditer(text):
         begin, end = disregarding.span()
         for kind, start, stop in named:

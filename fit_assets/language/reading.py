@@ -39,8 +39,10 @@ _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct
 # Dictated: "how erm many".
 # "Kind regards, Elin" is not in Elgin.
 _SIGNATURE = re.compile(
-    r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*(?:regards|wishes|thanks|cheers|best|yours|love)"
-    r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$"
+    r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*"
+    r"(?:regards|rgds|wishes|thanks|cheers|best|yours|love|slainte)"
+    r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$|"
+    r"(?<=[.?!)]) (?:[-–—]+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
 )
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"

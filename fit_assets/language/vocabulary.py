@@ -255,9 +255,10 @@ _HEARD = {"for": "four", "to": "two", "too": "two"}
 
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
-    r"but no|(?:not|[a-z]+n't) (?:looking (?:at|for)|interested in|after)|(?:everything|anything|anywhere|all) but|"
-    r"(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
-    r"minus|leav(?:e|es|ing) out|not including(?: any)?|non-)(?: (?:in|of|from|for))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
+    r"but no|(?:not|[a-z]+n't) (?:looking (?:at|for)|interested in|after|want|need)|"
+    r"(?:everything|anything|anywhere|all) but|(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
+    r"minus|leav(?:e|es|ing) out|not including(?: any)?|non-)"
+    r"(?: (?:in|of|from|for|on|at))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
 )
 
 
