@@ -424,7 +424,8 @@ def _leads_to_place(tokens: list[_Token], span: _Span) -> bool:
         or (before == "of" and span.first > 1 and tokens[span.first - 2].word in _NEARNESS)
     ):
         return True
-    return (before is None and after in _TECHNOLOGY_WORDS) or (after is None and before in _TECHNOLOGY_WORDS)
+    ends = after is None or after[0].isdigit()
+    return (before is None and after in _TECHNOLOGY_WORDS) or (ends and before in _TECHNOLOGY_WORDS)
 
 
 def _joined(question: str, tokens: list[_Token], span: _Span, other: _Span) -> bool:

@@ -33,7 +33,7 @@ _NO_AND_COMMA = re.compile(
 )
 # "we've dropped the 2 MW idea", "Derbyshire dropped off the list"
 _DROPPING = re.compile(
-    r"\b(?:dropped|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the |that )?$"
+    r"\b(?:dropped|turned down|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the )?$"
 )
 _RATHER = re.compile(r"\b(?:rather than|instead of) (?:the |in |from )?$")
 _DROPPED = re.compile(r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b")
@@ -47,7 +47,7 @@ _DISREGARDING = re.compile(
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
 _DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
 _BUT = re.compile(r"[ ,;:.-]*")
-_IT_IS = re.compile(r"[ ,;:.-]*it(?:'s| is) ")
+_IT_IS = re.compile(r"(?: (?:we|i) (?:need|want|meant?))?[ ,;:.-]*it(?:'s| is) ")
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 

@@ -40,7 +40,7 @@ _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct
 # "Kind regards, Elin" is not in Elgin.
 _SIGNATURE = re.compile(
     r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*"
-    r"(?:regards|rgds|wishes|thanks|cheers|best|yours|love|slainte)"
+    r"(?:regards|rgds|wishes|thanks|cheers|best|yours|love|sincerely|faithfully|slainte)"
     r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$|"
     r"(?<=[.?!)]) (?:[-–—]+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
 )

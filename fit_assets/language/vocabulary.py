@@ -135,8 +135,8 @@ _KEYWORDS: tuple[str, ...] = tuple(
     sorted(
         word_set(
             """
-            about above acquire acquisition acquisitions adjusted aggregate anaerobic around average before
-            below between biggest biogas breakdown candidates capacity combined commissioned compare
+            about above approximately acquire acquisition acquisitions adjusted aggregate anaerobic around average
+            before below between biggest biogas breakdown candidates capacity combined commissioned compare
             comparison council count countries country county details digester digesters digestion during
             earning earnings exactly expired expires expiring expiry farms generators highest hydro
             hydroelectric immediate income installation installations installed kilowatt kilowatts large

@@ -697,6 +697,18 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
     ("I write a blog on canals, I'd like hydro in Fife", {"technology": "Hydro", "location": "Fife"}),
     ("the bank wants comparables: wind in Fife", {"technology": "Wind", "location": "Fife"}),
     ("wind turbine technician jobs Hull", UNSUPPORTED),
+    (
+        "wind to buy in Caithness, Sutherland and Orkney",
+        {
+            "technology": "Wind",
+            "locations": ["Caithness", "Sutherland", "Orkney"],
+            "query_intent": "acquisition_targets",
+        },
+    ),
+    ("solar bath 10kw or less", {"technology": "Photovoltaic", "location": "Bath", "capacity_max_kw": 10}),
+    ("hydro in Fife please. Sincerely, Yusuf", {"technology": "Hydro", "location": "Fife"}),
+    ("It isn't Kent we need, it's Fife. Solar there.", {"technology": "Photovoltaic", "location": "Fife"}),
+    ("FIT 3318 is keyed in wrongly, please correct the capacity", UNSUPPORTED),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

@@ -228,7 +228,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"date,? desc\w*",
             "(?:newest|most new)",
             "most recent(?:ly)?",
-            "(?<!at the )(?<!at the very )latest(?! by)",
+            "(?<!at the )(?<!at the very )latest(?! by|:)",
             "youngest",
             "last (?:to be )?(?:built|commissioned)",
         ),

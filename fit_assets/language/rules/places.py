@@ -228,12 +228,13 @@ def _innermost(asked: Reading) -> list[Named]:
 
 # None of them lies in another, whatever their postcodes.
 _COUNTIES = ("county", "council_area")
+_HISTORIC = ("historic",)
 
 
 def _lies_in(inner: Named, outer: Named) -> bool:
     """Whether one place is part of another, as far as postcodes tell: North and South Lanarkshire share theirs."""
     patterns, enclosing = set(inner.patterns), set(outer.patterns)
-    may_lie_in = inner.kind not in _COUNTIES or outer.kind not in _COUNTIES
+    may_lie_in = not any(inner.kind in kinds and outer.kind in kinds for kinds in (_COUNTIES, _HISTORIC))
     return (patterns < enclosing and may_lie_in) or (patterns == enclosing and inner.kind == "town" != outer.kind)
 
 

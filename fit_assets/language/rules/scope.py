@@ -24,7 +24,7 @@ _ORDER = re.compile(
     r"(?<!don't )(?<!do not )(?<!not to )\b(?:delete|overwrite|drop table)\b|"
     r"\b(?:could|can|would|will) (?:you|someone|somebody|anyone) (?:please |kindly )?"
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
-    r"\bplease (?:remove|erase|deregister)(?! (?:any|anything|everything|all|those|ones|the ones)\b)\b|"
+    r"\bplease (?:remove|erase|deregister|correct)(?! (?:any|anything|everything|all|those|ones|the ones)\b)\b|"
     r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
     r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|"
     r"\btake .* off the register\b|\bswap the owner\b|"
