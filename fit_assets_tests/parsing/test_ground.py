@@ -39,6 +39,9 @@ def grounded(question: str, written: dict[str, Any]) -> dict[str, Any]:
         }),
         ("wind in devon", {"location": "Devn"}, {"location": "Devon", "postcode_patterns": ["EX", "TQ", "PL"]}),
         ("wind in devon", {"location": "Dorset"}, {"location": "Devon", "postcode_patterns": ["EX", "TQ", "PL"]}),
+        # Nothing asks for everything.
+        ("email me the results", {}, {"query_type": "unsupported"}),
+        ("show me the lot", {}, {}),
         ("wind in devon", {}, {"location": "Devon", "postcode_patterns": ["EX", "TQ", "PL"]}),
         ("devon or cornwall", {"locations": ["Devon", "Cornwal"]}, {"locations": ["Devon", "Cornwall"]}),
         # A place that nobody knows stays, without patterns.
@@ -93,6 +96,9 @@ def test_what_can_be_looked_up_is(question: str, written: dict[str, Any], right:
         ("FIT 4004", {"fit_id": "4004"}, []),
         ("FIT 4004", {"fit_id": "4005"}, ["fit_id"]),
         ("top 7 wind", {"limit": 7, "sort_by": "capacity_desc"}, []),
+        ("the oldest hydro", {"limit": 10, "sort_by": "commissioned_asc"}, []),
+        ("hydro, oldest first", {"limit": 10, "sort_by": "commissioned_asc"}, ["limit"]),
+        ("biggest sites to smallest", {"limit": 1, "sort_by": "capacity_desc"}, ["limit"]),
         ("top 7 wind", {"limit": 8, "sort_by": "capacity_desc"}, ["limit"]),
         ("expiring wind", {"fit_remaining_max_years": 5}, []),
         ("18 months left", {"fit_remaining_max_years": 1.5}, []),
