@@ -14,6 +14,7 @@ test. The seed is of data and training both: ``--seed`` another one tells what i
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import tempfile
@@ -131,7 +132,9 @@ def run(name: str, base: Path, steps: int, seed: int) -> tuple[Report, dict[str,
         write_jsonl(folder / "train.jsonl", parts.train)
         write_jsonl(folder / "validation.jsonl", parts.validation[:64])
         with changed(experiment, base, folder) as (preset, base):
-            overrides = {"max_steps": steps, "epochs": 99, "evaluations": 1, "seed": seed} | experiment.training
+            # Enough of them, however few epochs an example is seen in.
+            epochs = math.ceil(5 * 8 * steps / len(parts.train))
+            overrides = {"max_steps": steps, "epochs": epochs, "evaluations": 1, "seed": seed} | experiment.training
             started = time.perf_counter()
             trained = fine_tune(
                 preset,
