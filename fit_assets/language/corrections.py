@@ -36,7 +36,10 @@ _DROPPING = re.compile(
     r"\b(?:dropped|turned down|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the )?$"
 )
 _RATHER = re.compile(r"\b(?:rather than|instead of) (?:the |in |from )?$")
-_DROPPED = re.compile(r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b")
+_DROPPED = re.compile(
+    r" (?:(?:has|have|was|were|is|are|been) ){0,2}(?:dropped (?:off|out)|ruled out|crossed off)\b|"
+    r" (?:any ?more|any longer)\b"
+)
 # "disregard the mail about 100 kW", "scrap what I said about turbines in Fife"
 _DISREGARDING = re.compile(
     r"\b(?:disregard|ignore|forget|scrap|never mind) (?:what (?:i|we) (?:said|asked|wrote)|"
@@ -72,6 +75,9 @@ def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
                 replaced += [one for one in earlier if one[1] >= thought.end()]
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
             replaced += [one for one in earlier[-2 if of_range else -1 :] if one not in replaced]
+            # "Norfolk... forget Norfolk, make it Suffolk"
+            words = [text[slice(*one[1:])] for one in replaced if one[0] == kind == "place"]
+            replaced += [one for one in earlier if one not in replaced and text[slice(*one[1:])] in words]
         if not replaced:
             continue
         first = min(one[1] for one in replaced)

@@ -20,6 +20,7 @@ from fit_assets.places import fill_patterns
 from fit_assets_tests.fuzzed import fuzzed
 
 UNSUPPORTED = {"query_type": "unsupported"}
+HYDRO_IN_FIFE = {"technology": "Hydro", "location": "Fife"}
 
 TECHNOLOGY: list[tuple[str, dict[str, Any]]] = [
     ("every wind farm", {"technology": "Wind"}),
@@ -709,6 +710,10 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
     ("hydro in Fife please. Sincerely, Yusuf", {"technology": "Hydro", "location": "Fife"}),
     ("It isn't Kent we need, it's Fife. Solar there.", {"technology": "Photovoltaic", "location": "Fife"}),
     ("FIT 3318 is keyed in wrongly, please correct the capacity", UNSUPPORTED),
+    ("hydro in Fife, tariff that finish at the latest in 2032", {**HYDRO_IN_FIFE, "fit_expiry_year_max": 2032}),
+    ("hydro in Fife please. Sorry for the muddle! Morag", HYDRO_IN_FIFE),
+    ("FIT 6240 has the wrong figure, please change its capacity to 45 kW", UNSUPPORTED),
+    ("what strike price did onshore wind get", UNSUPPORTED),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

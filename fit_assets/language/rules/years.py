@@ -57,7 +57,7 @@ _BEFORE: tuple[tuple[_Side, int, str], ...] = (
     (
         "max",
         0,
-        r"by|until|till?|up ?to(?: and incl(?:uding|usive|\.)?)?|through|"
+        r"by|at (?:the )?latest(?: in| by)?|until|till?|up ?to(?: and incl(?:uding|usive|\.)?)?|through|"
         rf"not? (?:later|newer|more recent) than|(?:not|nothing|none|never)(?: (?:{_BUILT}))* after|"
         r"(?:on|in) or before|(?:nothing|none|never)(?: of (?:them|these))? (?:later|newer|more recent) than|<=|≤",
     ),
