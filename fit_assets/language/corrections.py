@@ -10,7 +10,7 @@ _Span = tuple[int, int]
 _Named = tuple[str, int, int]
 _MARKER = re.compile(
     r"[ .,…-]*\b(?:"
-    r"(?:no,? )?(?:sorry(?!,? (?:nearly|almost|i) forgot)|apologies|"
+    r"(?:no,? )?(?:sorry(?!,? (?:nearly|almost|i) forgot|,? (?:typing|about|for|to)\b)|apologies|"
     r"wait|hang on|hold on|correction|scra(?:tch|p) that),?"
     r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
     r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
@@ -19,6 +19,7 @@ _MARKER = re.compile(
     r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
     r"(?:but )?(?:honestly )?it has to be|(?:have )?come to the conclusion(?: that)?|"
     r"as of (?:this morning|today|yesterday|now)|"
+    r"(?:and )?now (?:says|wants|prefers)|(?:and |but )?so (?:just|only)|"
     r"but (?:then )?(?:i|we) (?:really |only )+need)\b(?![ ,:]*not\b)[ ,:]*"
 )
 # "First I thought 100 kW, then the bank said 150, and in the end we settled on 200": every one before is meant no more.

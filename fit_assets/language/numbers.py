@@ -96,10 +96,11 @@ _NUMBER = re.compile(
       | (?P<over>\d)[/⁄](?P<under>[2-9])(?![\d/⁄])
       | (?P<digits>{_digits})(?![\d])
       | (?P<words>{_words})(?![a-z])
-      | (?P<next>next|coming|an?)[ ](?=(?:{_unit_ahead}){_stop})
+      | (?P<next>next|coming|an?(?![ ]watt))[ ](?=(?:{_unit_ahead}){_stop})
     )
     (?:[ -]and[ -](?:an?[ -])(?P<plus>half|quarter)\b(?![ ](?:of[ ])?an?[ ]))?
-    (?:(?:[ ]?[+-]?[ ]?|-plus[ ]|[ ]of[ ]an?[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])
+    (?:(?:[ ]?[+-]?[ ]?|[ ](?:more|further|full)[ ](?=years|yrs|months)|-plus[ ]|
+        [ ]of[ ]an?[ ]|[ ]or[ ](?:more|less|fewer|over|under)[ ])
         (?:{_units}){_stop}(?:'s\b|')?)?
     (?:[ ]and[ ]a[ ](?P<tail>half|quarter)\b(?![ ](?:(?:of[ ])?an?[ ])?(?:{_unit_ahead}){_stop}))?
     # An energy, a price or a share is none of ours, and "a kW figure" is no number.

@@ -68,7 +68,7 @@ WORDS: frozenset[str] = word_set(
     ascending ask asset assets at attractive aug august autumn available average averaged avg aye back band barn based
     bbc be beats been before beginning behalf being belong belonging belongs below beneath best better between beyond
     big bigger biggest biogas bit board boilers bonnie books both break breakdown brief briefing britain broke built
-    bulletin bundle but buy buyer buyers buying buyout buyouts by calling came can candidate candidates capacities
+    bulletin bundle but buy buyer buyers buying buyout buyouts by call calling came can candidate candidates capacities
     capacity case category chance change chap check checking cheers chp class client clients clock close closest
     co-generation code codes cogeneration colleague combined come comes coming commercial commission commissioned
     commissioning community company compare compared comparing comparison concerning context continues contract

@@ -19,6 +19,7 @@ from fit_assets.language.numbers import digits_of, quantities
         ("100 kWp", [100]),
         ("500kWe to 1.2 MWe", [500, 1200]),
         ("kWp = 4 to 10", [4, 10]),
+        ("never made a watt", []),
         ("500kw+", [500]),
         ("500+ kw", [500]),
         ("2 gw", [2_000_000]),

@@ -714,6 +714,15 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
     ("hydro in Fife please. Sorry for the muddle! Morag", HYDRO_IN_FIFE),
     ("FIT 6240 has the wrong figure, please change its capacity to 45 kW", UNSUPPORTED),
     ("what strike price did onshore wind get", UNSUPPORTED),
+    ("hydro in Fife good for at least eight more years", {**HYDRO_IN_FIFE, "fit_remaining_min_years": 8}),
+    ("some numbers on earnings please: hydro in Fife", {**HYDRO_IN_FIFE, "include_revenue": True}),
+    ("hydro in Fife over a hundred kw, sorry typing w one hand", {**HYDRO_IN_FIFE, "capacity_min_kw": 100}),
+    ("he asked for Kent and now says Fife instead. Hydro", HYDRO_IN_FIFE),
+    (
+        "postcode areas with the most hydro in Fife",
+        {**HYDRO_IN_FIFE, "aggregation": "count", "group_by": "postcode_area", "query_type": "aggregation"},
+    ),
+    ("can u put fit 20455 under my sons name", UNSUPPORTED),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

@@ -165,7 +165,11 @@ _GROUPS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "postcode_area",
-        phrases(rf"{_BY} (?:post ?codes?(?: areas?)?|postal areas?)", f"post ?code(?: area)? {_BREAKDOWN}"),
+        phrases(
+            rf"{_BY} (?:post ?codes?(?: areas?)?|postal areas?)",
+            f"post ?code(?: area)? {_BREAKDOWN}",
+            "post ?code areas with the (?:most|highest)",
+        ),
     ),
 )
 
@@ -180,7 +184,7 @@ _TIME_LEFT = (
     r"(?:fits? |tariff )?(?:years? (?:left|remaining)|expir(?:y|ies)|time (?:left|remaining|to (?:expiry|run|go))|left|"
     r"tails?|runways?|end date|remaining)"
 )
-_BY_REVENUE = "(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)"
+_BY_REVENUE = "(?<!numbers )(?<!figures )(?<!data )(?:by|on) (?:annual |yearly )?(?:revenue|income|earnings)"
 # "Compare hydro and wind by revenue" ranks nothing.
 BY_REVENUE = phrases(_BY_REVENUE)
 _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (

@@ -60,7 +60,7 @@ _REVENUE = phrases(
     "incomes?",
     r"earn(?:s|ed|ing|ings)?",
     "payouts?",
-    "(?<!raised )(?<!raising )(?<!some )money(?! (?:to|put|aside|for|ready|waiting))",
+    "(?<!raised )(?<!raising )(?<!some )money(?! (?:to|put|aside|for|ready|waiting|stops|runs))",
     r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
 )
 _REGIONAL = phrases(

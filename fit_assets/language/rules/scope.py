@@ -26,7 +26,7 @@ _ORDER = re.compile(
     r"(?:change|remove|amend|erase|rename|deregister)\b|"
     r"\bplease (?:remove|erase|deregister|correct|amend|change(?= (?:its|his|her|my|our|the)\b))"
     r"(?! (?:any|anything|everything|all|those|ones|the ones)\b)\b|"
-    r"\bput (?:fit )?\d+ (?:on|down|in)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
+    r"\bput (?:fit )?\d+ (?:on|down|in|under)\b|\bput .* down as\b|\bbin (?:record|fit|the record|\d)|"
     r"\b(?:turn|convert|switch) (?:fit )?\d+ (?:in)?to\b|\btake (?:fit )?\d+ (?:off|out)\b|"
     r"\btake .* off the register\b|\bswap the owner\b|"
     r"\b(?:make|have) (?:fit |number |no\.? )*\d+ say\b|\bwants? (?:deleting|removing|changing)\b"
