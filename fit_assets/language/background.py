@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from fit_assets.language.rules import phrases
 from fit_assets.language.text import BLANK
@@ -125,10 +126,13 @@ _HOME = re.compile(
 _JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
+# What a question is about.
+_SUBJECTS = frozenset({"technology", "fit_id"})
 _Span = tuple[int, int]
+_Named = tuple[str, int, int]
 
 
-def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
+def told_before(text: str, named: Sequence[_Named]) -> list[_Span]:
     """Spans of what a question names in passing before it asks, where what it asks names another of the kind.
 
     Args:
@@ -160,56 +164,108 @@ def told_before(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]
     return earlier + [(start, stop) for kind, start, stop in named if begin <= start < end and kind in passing]
 
 
-def _told_in_sentences(text: str, named: Sequence[tuple[str, int, int]]) -> list[_Span]:
-    """What sentences tell before another one that names a technology, and after the first that asks for one.
+@dataclass(frozen=True)
+class _Sentence:
+    """A stretch of the text with what it names, and whether it takes something back, tells, or asks."""
 
-    Of a sentence that only tells and names nothing that the other does not name, all; of another that tells, what the
-    other names as well; of one that does neither tell nor ask, its places.
-    """
+    begin: int
+    end: int
+    named: tuple[_Named, ...]
+    takes_back: bool
+    is_hearsay: bool
+    tells: bool
+    asks: bool
+
+    @property
+    def span(self) -> _Span:
+        return self.begin, self.end
+
+    @property
+    def kinds(self) -> set[str]:
+        return {kind for kind, *_ in self.named}
+
+    @property
+    def has_subject(self) -> bool:
+        return not _SUBJECTS.isdisjoint(self.kinds)
+
+    def names(self, kinds: Collection[str]) -> list[_Span]:
+        """What it names of these kinds."""
+        return [(begin, end) for kind, begin, end in self.named if kind in kinds]
+
+
+def _sentences(text: str, named: Sequence[_Named]) -> Iterator[_Sentence]:
+    for begin, end in (match.span() for match in _SENTENCE.finditer(text)):
+        takes_back = _FORGET.match(text, begin, end) is not None or _OVER.search(text, begin, end) is not None
+        is_hearsay = _HEARSAY.search(text, begin, end) is not None and not _WISHES.search(text, begin, end)
+        yield _Sentence(
+            begin,
+            end,
+            tuple(one for one in named if begin <= one[1] < end),
+            takes_back,
+            is_hearsay,
+            tells=takes_back or _TELLS_OF_ONESELF.search(text, begin, end) is not None,
+            asks=not takes_back and not is_hearsay and _ASKS.search(text, begin, end) is not None,
+        )
+
+
+def _told_in_sentences(text: str, named: Sequence[_Named]) -> list[_Span]:
+    """What sentences tell before another one that names a technology, and behind the first that asks for one."""
     found: list[_Span] = []
-    sentences = [sentence.span() for sentence in _SENTENCE.finditer(text)]
-    main = None
-    for index, (begin, end) in enumerate(sentences):
-        inside = [one for one in named if begin <= one[1] < end]
-        forgets = _FORGET.match(text, begin, end) is not None or _OVER.search(text, begin, end) is not None
-        hearsay = _HEARSAY.search(text, begin, end) is not None and not _WISHES.search(text, begin, end)
-        asks = not forgets and not hearsay and _ASKS.search(text, begin, end) is not None
-        has_subject = any(kind in ("technology", "fit_id") for kind, *_ in inside)
-        tells = forgets or _TELLS_OF_ONESELF.search(text, begin, end) is not None
-        if main is not None:
-            kinds = {kind for kind, start, _ in named if main[0] <= start < main[1]}
-            long = len(text[begin:end].split()) > 2 * _FEW_WORDS and not text[:begin].rstrip().endswith(":")
-            if (tells or long) and not asks and not _ADDS.match(text, begin, end):
-                is_own = tells and _OWN.search(text, begin, end) is not None
-                kinds = {*kinds, "size", "year", "years"} if is_own else kinds if tells else kinds - {"size"}
-                found += [(start, stop) for kind, start, stop in inside if kind in kinds]
-                found += (
-                    [(begin, end)]
-                    if (tells and hearsay) or (not inside and _HAS_SUBJECT.match(text, begin, end))
-                    else []
-                )
+    sentences = list(_sentences(text, named))
+    question = None
+    for index, sentence in enumerate(sentences):
+        if question is not None:
+            found += _told_behind(text, sentence, question.kinds)
             continue
-        if asks and has_subject and (not tells or _REQUESTS.search(text, begin, end)):
-            main = (begin, end)
-        if (not tells or asks) if has_subject else (not tells and asks):
-            continue
-        about_them = _is_about_them(text, (begin, end))
-        for later in sentences[index + 1 :]:
-            kinds = {kind for kind, start, _ in named if end <= start < later[1]}
-            if kinds & {"technology", "fit_id"} and not _ADDS.match(text, *later):
-                if not tells:
-                    passing = kinds & {"place"}
-                else:
-                    passing = kinds - {"size"} if asks else kinds if about_them else {*kinds, "year", "years"}
-                said = [(start, stop) for kind, start, stop in inside if kind in passing]
-                whole = inside and tells and not asks and (forgets or not about_them) and len(said) == len(inside)
-                own = [kind in passing for kind, *_ in inside if kind in ("place", "technology")]
-                if tells and not asks and ((own and all(own)) or (not own and _OWN.search(text, begin, end))):
-                    # What they have, or what is elsewhere: its size as well.
-                    said = [one[1:] for one in inside]
-                found += [(begin, end)] if whole else said
-                break
+        if sentence.asks and sentence.has_subject and (not sentence.tells or _REQUESTS.search(text, *sentence.span)):
+            question = sentence
+        is_told = sentence.tells and not sentence.asks if sentence.has_subject else sentence.tells or not sentence.asks
+        if is_told:
+            found += _told_ahead(text, sentence, sentences[index + 1 :])
     return found
+
+
+def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) -> list[_Span]:
+    """Of a sentence before the question, which names what it looks for.
+
+    All, where it only tells and names nothing that the question does not name; else what the question names as well;
+    its places, where it does neither tell nor ask.
+    """
+    kinds: set[str] = set()
+    for later in following:
+        kinds |= later.kinds
+        if not _SUBJECTS.isdisjoint(kinds) and not _ADDS.match(text, *later.span):
+            break
+    else:
+        return []
+    if not sentence.tells:
+        return sentence.names(kinds & {"place"})
+    if sentence.asks:
+        return sentence.names(kinds - {"size"})
+    about_them = _is_about_them(text, sentence.span)
+    passing = kinds if about_them else {*kinds, "year", "years"}
+    if sentence.named and (sentence.takes_back or not about_them) and sentence.kinds <= passing:
+        return [sentence.span]
+    own = sentence.kinds & {"place", "technology"}
+    if (own and own <= passing) or (not own and _OWN.search(text, *sentence.span)):
+        return sentence.names(sentence.kinds)  # what they have, or what is elsewhere: its size as well
+    return sentence.names(passing)
+
+
+def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]:
+    """Of a sentence behind the question, which names these kinds: the same kinds, all that is theirs, or hearsay."""
+    begin, end = sentence.span
+    goes_on = text[:begin].rstrip().endswith(":")
+    is_long = len(text[begin:end].split()) > 2 * _FEW_WORDS and not goes_on
+    if sentence.asks or not (sentence.tells or is_long) or _ADDS.match(text, begin, end):
+        return []
+    if sentence.tells and sentence.is_hearsay:
+        return [sentence.span]
+    if not sentence.named:
+        return [sentence.span] if _HAS_SUBJECT.match(text, begin, end) else []
+    if sentence.tells and _OWN.search(text, begin, end):
+        return sentence.names({*asked, "size", "year", "years"})
+    return sentence.names(asked if sentence.tells else asked - {"size"})
 
 
 def _is_about_them(text: str, span: _Span) -> bool:

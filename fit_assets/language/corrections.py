@@ -55,15 +55,16 @@ _IT_IS = re.compile(r"(?: (?:we|i) (?:need|want|meant?))?[ ,;:.-]*it(?:'s| is) "
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 
-def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
+def taken_back(text: str, named: Sequence[_Named], written: str) -> list[_Span]:
     """Spans of a question's text that are not meant, the correcting words among them.
 
     Args:
         text: the question as it is read.
         named: what it names: a kind, begin and end. What is named behind the correcting words takes the place of the
             nearest of its kind before them.
+        written: the same text, as long, with the names of places.
     """
-    found = [*_replaced_by_no(text, named), *_denied(text, named), *_dropped(text, named)]
+    found = [*_replaced_by_no(text, named), *_denied(text, named), *_dropped(text, named, written)]
     for marker in _MARKER.finditer(text):
         end = _END.search(text, marker.end())
         sentence = max((stop.end() for stop in _STOP.finditer(text, 0, marker.start())), default=0)
@@ -77,8 +78,8 @@ def taken_back(text: str, named: Sequence[_Named]) -> list[_Span]:
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
             replaced += [one for one in earlier[-2 if of_range else -1 :] if one not in replaced]
             # "Norfolk... forget Norfolk, make it Suffolk"
-            words = [text[slice(*one[1:])] for one in replaced if one[0] == kind == "place"]
-            replaced += [one for one in earlier if one not in replaced and text[slice(*one[1:])] in words]
+            words = [written[slice(*one[1:])] for one in replaced if one[0] == kind == "place"]
+            replaced += [one for one in earlier if one not in replaced and written[slice(*one[1:])] in words]
         if not replaced:
             continue
         first = min(one[1] for one in replaced)
@@ -105,13 +106,13 @@ def _denied(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
             yield one[1:]
 
 
-def _dropped(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+def _dropped(text: str, named: Sequence[_Named], written: str) -> Iterator[_Span]:
     """What is said to be out, where something of its kind is named later."""
     for index, one in enumerate(named):
         out = _DROPPING.search(text[: one[1]]) or _DROPPED.match(text[one[2] :])
         if out and any(later[0] == one[0] for later in named[index + 1 :]):
-            words = text[slice(*one[1:])]
-            yield from (same[1:] for same in named[: index + 1] if text[slice(*same[1:])] == words)
+            words = written[slice(*one[1:])]
+            yield from (same[1:] for same in named[: index + 1] if written[slice(*same[1:])] == words)
         if _RATHER.search(text[: one[1]]) and any(other[0] == one[0] for other in named[:index]):
             yield one[1:]
     for disregarding in _DISREGARDING.finditer(text):

@@ -180,9 +180,9 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     ]
     places.sort(key=lambda place: place.start)
     codes = [code for code in _codes(question, text) if not any(_overlap(code, place) for place in places)]
-    text = _blanked(text, [*places, *codes])
+    written, text = text, _blanked(text, [*places, *codes])
     named = _kinds(places, codes, find_technologies(text), quantities(text))
-    wrong = [*taken_back(text, named), *told_before(text, named)]
+    wrong = [*taken_back(text, named, written), *told_before(text, named)]
     text = _blanked(text, [Named("", *span) for span in wrong], " ")
     places, codes = _outside(wrong, places), _outside(wrong, codes)
     technologies = find_technologies(text)

@@ -143,5 +143,12 @@ def test_what_is_taken_back_is_no_filter(question: str, filters: dict[str, objec
 def test_a_correction_replaces_the_nearest_of_its_kind() -> None:
     text = "kent and essex, i mean fife"
     named = [("place", 0, 4), ("place", 9, 14), ("place", 23, 27)]
-    assert taken_back(text, named) == [(9, 23)]
-    assert taken_back(text, [*named[:2], ("size", 23, 27)]) == []
+    assert taken_back(text, named, text) == [(9, 23)]
+    assert taken_back(text, [*named[:2], ("size", 23, 27)], text) == []
+
+
+def test_what_is_dropped_is_dropped_by_its_name() -> None:
+    written = "bath or kent? kent has dropped out, bath and fife"
+    named = [("place", 0, 4), ("place", 8, 12), ("place", 14, 18), ("place", 36, 40), ("place", 45, 49)]
+    text = written.replace("bath", "§§§§").replace("kent", "§§§§").replace("fife", "§§§§")
+    assert taken_back(text, named, written) == [(8, 12), (14, 18)]
