@@ -62,6 +62,7 @@ DOMAIN = phrases(
     "(?:show|list|give me|get) (?:me )?(?:everything|the lot|the whole lot|them all)",
     "(?:full|complete|whole|raw) (?:set|table|list)",
     "everything (?:that )?(?:you|u|you've|there)",
+    "of them (?:is|are|will|would) (?:plenty|enough|fine|do)",
 )
 # What says something of installations without naming them.
 _OF_THEM = phrases(
@@ -106,8 +107,10 @@ _TELLS_OF_ONESELF = re.compile(
 _ADDS = re.compile(r"\W*(?:and|also|plus|or)\b|.*\b(?:too|as well)\W*$")
 # "Forget what I asked about digesters."
 _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
+_INSTEAD = re.compile(r"\b(?:make (?:it|that)|now it's|instead)\b")
 _OWN = re.compile(r"\b(?:mine|owns?|put up (?:our|my))\b|\b(?:my|our) (?:\w+ )?(?:own|pair)\b")
 _HEARSAY = re.compile(r"\b(?:says|said|reckons?|claims?|swears?)\b")
+_BOUNDS = re.compile(r"\b(?:also|min(?:imum)?|max(?:imum)?|at (?:least|most)|over|under|above|below|between)\b")
 _WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please)\b")
 # "The lecturer doesn't trust averages", "it's for the aviation people"
 _HAS_SUBJECT = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
@@ -123,6 +126,8 @@ _HOME = re.compile(
     r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
     r"(?:my|our|his|her|their|the) \w+ (?:sits|is based|are based|lives?|works?) (?:in|near))(?: the)? $"
 )
+# "The Manchester people want a total for Cheshire."
+_PEOPLE = re.compile(r" (?:people|office|team|lot|branch|folks?|guys|crowd)\b")
 _JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 # "And in Essex." adds to what is asked.
 _FEW_WORDS = 3
@@ -151,7 +156,8 @@ def told_before(text: str, named: Sequence[_Named]) -> list[_Span]:
         for one, other in itertools.pairwise(places)
         if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
     ]
-    earlier = _told_in_sentences(text, named) + homes
+    whose = [one[1:] for one in places if len(places) > 1 and _PEOPLE.match(text[one[2] :])]
+    earlier = _told_in_sentences(text, named) + homes + whose
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -195,7 +201,8 @@ class _Sentence:
 
 def _sentences(text: str, named: Sequence[_Named]) -> Iterator[_Sentence]:
     for begin, end in (match.span() for match in _SENTENCE.finditer(text)):
-        takes_back = _FORGET.match(text, begin, end) is not None or _OVER.search(text, begin, end) is not None
+        forgets = _FORGET.match(text, begin, end) and not _INSTEAD.search(text, begin, end)
+        takes_back = bool(forgets) or _OVER.search(text, begin, end) is not None
         is_hearsay = _HEARSAY.search(text, begin, end) is not None and not _WISHES.search(text, begin, end)
         yield _Sentence(
             begin,
@@ -259,7 +266,7 @@ def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]
     is_long = len(text[begin:end].split()) > 2 * _FEW_WORDS and not goes_on
     if sentence.asks or not (sentence.tells or is_long) or _ADDS.match(text, begin, end):
         return []
-    if sentence.tells and sentence.is_hearsay:
+    if sentence.tells and sentence.is_hearsay and not _BOUNDS.search(text, begin, end):
         return [sentence.span]
     if not sentence.named:
         return [sentence.span] if _HAS_SUBJECT.match(text, begin, end) else []

@@ -34,7 +34,8 @@ _NO_AND_COMMA = re.compile(
 )
 # "we've dropped the 2 MW idea", "Derbyshire dropped off the list"
 _DROPPING = re.compile(
-    r"\b(?:dropped|turned down|ditched|abandoned|scrapped|ruled out|struck out|given up on|crossed off) (?:the )?$"
+    r"\b(?:dropped|turned down|ditched|abandoned|scrap(?:ped)?|forget|ruled out|struck out|given up on|crossed off)"
+    r" (?:the )?$"
 )
 _RATHER = re.compile(r"\b(?:rather than|instead of) (?:the |in |from )?$")
 _DROPPED = re.compile(
@@ -48,6 +49,8 @@ _DISREGARDING = re.compile(
     r"(?:my|our) (?:last|earlier|previous|first)|everything from)\b"
     r"(?:(?!\b(?:what )?(?:we|i) (?:need|want)|(?:could|can|would) you|instead|scrap )[^.;:?!])*"
 )
+# "First I thought we needed wind in Kent, but it's solar"
+_FIRST_THOUGHT = re.compile(r"\bfirst (?:i|we|he|she|they) (?:thought|wanted|asked|said)\b[^.;?!]*?\b(?:but|then)\b")
 # "not Croydon, Watford!", "it isn't Kendal, it's Keswick"
 _DENIED = re.compile(r"\b(?:not|isn't|is not|wasn't) (?:in |at |near |around )?$")
 _BUT = re.compile(r"[ ,;:.-]*")
@@ -115,8 +118,8 @@ def _dropped(text: str, named: Sequence[_Named], written: str) -> Iterator[_Span
             yield from (same[1:] for same in named[: index + 1] if written[slice(*same[1:])] == words)
         if _RATHER.search(text[: one[1]]) and any(other[0] == one[0] for other in named[:index]):
             yield one[1:]
-    for disregarding in _DISREGARDING.finditer(text):
-        begin, end = disregarding.span()
+    for given_up in (*_DISREGARDING.finditer(text), *_FIRST_THOUGHT.finditer(text)):
+        begin, end = given_up.span()
         for kind, start, stop in named:
             if begin <= start < end and any(later[0] == kind and later[1] >= end for later in named):
                 yield start, stop

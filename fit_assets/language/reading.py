@@ -40,7 +40,7 @@ _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct
 # "Kind regards, Elin" is not in Elgin.
 _SIGNATURE = re.compile(
     r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*"
-    r"(?:regards|rgds|wishes|thanks|cheers|best|yours|love|sincerely|faithfully|slainte)"
+    r"(?:regards|rgds|wishes|thanks|thank you|cheers|best|yours|love|sincerely|faithfully|slainte)"
     r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$|"
     r"(?<=[.?!)]) (?:[-–—]+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
 )
@@ -187,6 +187,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     places, codes = _outside(wrong, places), _outside(wrong, codes)
     technologies = find_technologies(text)
     numbers = quantities(text)
+    # "Everything except solar, because Rob has the solar."
+    ruled_out = {match.technology for match in technologies if excluded(text, match.start)}
     exclusions: list[str] = []
     sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years") and not _is_tenure(text, number)]
     asides = _asides(text, [*technologies, *sizes, *codes], places, gazetteer)
@@ -202,7 +204,9 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
         told=told,
         places=_included(text, places, exclusions),
         codes=_included(text, codes, exclusions),
-        technologies=_included(text, technologies, exclusions),
+        technologies=tuple(
+            match for match in _included(text, technologies, exclusions) if match.technology not in ruled_out
+        ),
         numbers=tuple(_outside(asides, numbers)),
         exclusions=tuple(exclusions),
         outside_great_britain=_FOREIGN_POSTCODE.search(plain) is not None

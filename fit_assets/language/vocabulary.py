@@ -172,8 +172,8 @@ _COMMON_SLIPS = word_pairs(
     morethan:more_than mre:more nad:and nt:not ovr:over plnts:plants postcodearea:postcode_area repowr:repowering
     rte:rate runing:running slr:solar smal:small sml:small smlest:smallest smll:small solarpanels:solar_panels
     soler:solar sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through topearning:top_earning
-    totl:total tp:top uder:under unde:under undr:under watr:water wehn:when whch:which wich:which windpowr:wind_power
-    wit:with wiv:with wnd:wind wot:what yeer:year yeers:years yrs:years
+    totl:total tp:top uder:under unda:under unde:under undr:under watr:water wehn:when whch:which wich:which
+    windpowr:wind_power wit:with wiv:with wnd:wind wot:what yeer:year yeers:years yrs:years
     """
 )
 # Scots and the North.

@@ -723,6 +723,14 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
         {**HYDRO_IN_FIFE, "aggregation": "count", "group_by": "postcode_area", "query_type": "aggregation"},
     ),
     ("can u put fit 20455 under my sons name", UNSUPPORTED),
+    (
+        "20 Fife hydro schemes expiring soonest",
+        {**HYDRO_IN_FIFE, "limit": 20, "sort_by": "fit_remaining_asc"},
+    ),
+    (
+        "They want the oldest hydro schemes in Fife. Fifteen of them is plenty.",
+        {**HYDRO_IN_FIFE, "limit": 15, "sort_by": "commissioned_asc"},
+    ),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

@@ -317,7 +317,7 @@ _TOP_BEFORE = re.compile(
 _TOP_GROUPS = phrases(r"top (?:[0-9]+|[a-z]+) (?:regions|counties|councils|districts|countries|years)")
 _ROWS = re.compile(
     rf"of (?:them|those|the)\b|with the (?:most|least|(?:high|low|larg|small|long|short)est)\b|"
-    rf"(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|hydros\b|results?\b|rows?\b|"
+    rf"(?:§+ )?(?:(?:wind|solar|pv|hydro|ad|biogas|chp) )?{_NOUN}s?\b|hydros\b|results?\b|rows?\b|"
     r",? ?(?:say|will do|would do|is plenty|is enough)\b"
 )
 
