@@ -132,8 +132,8 @@ def run(name: str, base: Path, steps: int, seed: int) -> tuple[Report, dict[str,
         write_jsonl(folder / "train.jsonl", parts.train)
         write_jsonl(folder / "validation.jsonl", parts.validation[:64])
         with changed(experiment, base, folder) as (preset, base):
-            # Enough of them, however few epochs an example is seen in.
-            epochs = math.ceil(5 * 8 * steps / len(parts.train))
+            # Enough of them where an example is seen in a fifth of the epochs only.
+            epochs = math.ceil(5 * FineTuneConfig().batch_size * steps / len(parts.train))
             overrides = {"max_steps": steps, "epochs": epochs, "evaluations": 1, "seed": seed} | experiment.training
             started = time.perf_counter()
             trained = fine_tune(

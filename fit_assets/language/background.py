@@ -109,9 +109,15 @@ _ADDS = re.compile(r"\W*(?:and|also|plus|or)\b|.*\b(?:too|as well)\W*$")
 _FORGET = re.compile(r"\W*(?:ok(?:ay)?,? |actually,? |no,? )?(?:forget|never mind)\b")
 _INSTEAD = re.compile(r"\b(?:make (?:it|that)|now it's|instead)\b")
 _OWN = re.compile(r"\b(?:mine|owns?|put up (?:our|my))\b|\b(?:my|our) (?:\w+ )?(?:own|pair)\b")
+# The rate of what they have is asked for.
+_RATED = re.compile(r"\b(?:rates?|tariffs?(?! ends?\b)|earns?)\b")
+_ADDS_A_WISH = re.compile(r"\b(?:acqui\w+|buy\w*|re-?power\w*|ppas?|revenues?|incomes?|earnings|breakdown|by|per)\b")
 _HEARSAY = re.compile(r"\b(?:says|said|reckons?|claims?|swears?)\b")
-_BOUNDS = re.compile(r"\b(?:also|min(?:imum)?|max(?:imum)?|at (?:least|most)|over|under|above|below|between)\b")
-_WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please)\b")
+_BOUNDS = re.compile(
+    r"\b(?:also|exactly|before|after|within|since|top|min(?:imum)?|max(?:imum)?|at (?:least|most)|over|under|above|"
+    r"below|between)\b"
+)
+_WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please|must|enough|ha(?:s|ve) to)\b")
 # "The lecturer doesn't trust averages", "it's for the aviation people"
 _HAS_SUBJECT = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
 # "The 3 MW floor no longer applies."
@@ -156,8 +162,8 @@ def told_before(text: str, named: Sequence[_Named]) -> list[_Span]:
         for one, other in itertools.pairwise(places)
         if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
     ]
-    whose = [one[1:] for one in places if len(places) > 1 and _PEOPLE.match(text[one[2] :])]
-    earlier = _told_in_sentences(text, named) + homes + whose
+    whose = [one[1:] for one in places if _PEOPLE.match(text[one[2] :])]
+    earlier = _told_in_sentences(text, named) + homes + (whose if len(whose) < len(places) else [])
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -254,7 +260,8 @@ def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) 
     if sentence.named and (sentence.takes_back or not about_them) and sentence.kinds <= passing:
         return [sentence.span]
     own = sentence.kinds & {"place", "technology"}
-    if (own and own <= passing) or (not own and _OWN.search(text, *sentence.span)):
+    is_theirs = not own and _OWN.search(text, *sentence.span) and not _RATED.search(text)
+    if (own and own <= passing) or is_theirs:
         return sentence.names(sentence.kinds)  # what they have, or what is elsewhere: its size as well
     return sentence.names(passing)
 
@@ -269,8 +276,9 @@ def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]
     if sentence.tells and sentence.is_hearsay and not _BOUNDS.search(text, begin, end):
         return [sentence.span]
     if not sentence.named:
-        return [sentence.span] if _HAS_SUBJECT.match(text, begin, end) else []
-    if sentence.tells and _OWN.search(text, begin, end):
+        idle = _HAS_SUBJECT.match(text, begin, end) and not _ADDS_A_WISH.search(text, begin, end)
+        return [sentence.span] if idle else []
+    if sentence.tells and _OWN.search(text, begin, end) and not _RATED.search(text):
         return sentence.names({*asked, "size", "year", "years"})
     return sentence.names(asked if sentence.tells else asked - {"size"})
 

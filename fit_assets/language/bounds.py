@@ -12,7 +12,7 @@ from fit_assets.language.reading import Reading
 Bound = Literal["min", "max", "about", "exact"]
 
 _OVER = (
-    r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?least|"
+    r"over|above|(?:more|greater|bigger|larger|higher|longer) (?:than|as)(?: or equal to)?|at (?:the )?(?:very )?least|"
     r"(?<!no )more n|more (?:big|large) than|(?<!no )(?<!or )(?:more|bigger|larger)|"
     r"at or above|in excess of|superior to|exceed(?:s|ing)?|beyond|topping|surpassing|upwards? of|north of|"
     r"(?<!income )(?<!incomes )(?<!revenue )(?<!earnings )from|"

@@ -8,18 +8,25 @@ from collections.abc import Iterator, Sequence
 
 _Span = tuple[int, int]
 _Named = tuple[str, int, int]
+# "Over 500 kW, but it has to be under 2 MW" says two bounds.
+_NO_BOUND = (
+    r"(?! (?:those |ones |the ones )?(?:over|under|above|below|more|less|at (?:least|most)|up to|before|after|by|since|"
+    r"between|built|commissioned)\b)"
+)
 _MARKER = re.compile(
     r"[ .,…-]*\b(?:"
-    r"(?:no,? )?(?:sorry(?!,? (?:nearly|almost|i) forgot|,? (?:typing|about|for|to)\b)|apologies|"
+    r"(?:no,? )?(?:sorry(?: about that| for the typo)?"
+    r"(?!,? (?:nearly|almost|i) forgot|,? (?:typing|about|for|to)\b)|apologies|"
     r"wait|hang on|hold on|correction|scra(?:tch|p) that),?"
     r"(?: (?:i mean(?:t)?|make (?:that|it)|just say))?|"
     r"(?:but |no,? )?i (?:mean|meant|should say)(?: to say)?|"
     r"(?:no,? )?(?:actually,? )?make (?:that|it)|"
     r"or rather|"
     r"(?:perhaps,? )?(?:no,? )?(?:let's|we'll|i'll) (?:keep|stick) (?:to|with)|(?:and )?settled on|"
-    r"(?:but )?(?:honestly )?it has to be|(?:have )?come to the conclusion(?: that)?|"
+    rf"(?:but )?(?:honestly )?it has to be{_NO_BOUND}|(?:have )?come to the conclusion(?: that)?|"
     r"as of (?:this morning|today|yesterday|now)|"
-    r"(?:and )?now (?:says|wants|prefers)|(?:and |but )?so (?:just|only)|"
+    rf"(?:and )?now (?:says|wants|prefers)(?![^.;?!]* (?:too|also|as well)\b)|"
+    rf"(?:and |but )?so (?:just|only){_NO_BOUND}|"
     r"but (?:then )?(?:i|we) (?:really |only )+need)\b(?![ ,:]*not\b)[ ,:]*"
 )
 # "First I thought 100 kW, then the bank said 150, and in the end we settled on 200": every one before is meant no more.

@@ -36,14 +36,14 @@ _UNSPACED = re.compile(
 )
 _FIRST = re.compile(r"\b1st\b(?! (?:of\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
 
-# Dictated: "how erm many".
 # "Kind regards, Elin" is not in Elgin.
 _SIGNATURE = re.compile(
     r"(?<=[.?!)]) (?:(?:kind|best|many|warm|with|all the) )*"
-    r"(?:regards|rgds|wishes|thanks|thank you|cheers|best|yours|love|sincerely|faithfully|slainte)"
-    r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!in\b|for\b|and\b|but\b)[a-z'-]+){1,2}[.!]*$|"
-    r"(?<=[.?!)]) (?:[-–—]+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
+    r"(?:regards|rgds|wishes|thanks|thank you|cheers|best(?=,)|yours|love|sincerely|faithfully|slainte)"
+    r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!(?:in|for|and|but|only|just|with|first|please)\b)[a-z'-]+(?! only\b)){1,2}[.!]*$|"
+    r"(?<=[.?!)]) (?:-+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
 )
+# Dictated: "how erm many".
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"
 _BEHIND_UNIT = re.compile(
@@ -169,7 +169,7 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     """Read a question; never fails, whatever the text."""
     question = question[:_LONGEST]
     plain = normalise_question(question)
-    text = mend(spelled_together(_untabled(plain)), _words_of_names(gazetteer))
+    text = mend(spelled_together(_untabled(_unsigned(plain, gazetteer))), _words_of_names(gazetteer))
     text = _OF_A_PLACE.sub(lambda adjective: _ADJECTIVES[adjective[0]], text)
     places = [
         Named(hit.place.name, hit.start, hit.end, hit.place.patterns, hit.place.kind) for hit in gazetteer.find(text)
@@ -189,6 +189,8 @@ def read(question: str, gazetteer: Gazetteer) -> Reading:
     numbers = quantities(text)
     # "Everything except solar, because Rob has the solar."
     ruled_out = {match.technology for match in technologies if excluded(text, match.start)}
+    if "because" not in text and all(match.technology in ruled_out for match in technologies):
+        ruled_out = set()  # "not wind in Kent, wind in Essex"
     exclusions: list[str] = []
     sizes = [number for number in numbers if number.kind in ("kw", "fit_id", "years") and not _is_tenure(text, number)]
     asides = _asides(text, [*technologies, *sizes, *codes], places, gazetteer)
@@ -225,12 +227,19 @@ def _alone(question: str, text: str, gazetteer: Gazetteer) -> list[Named]:
     return found
 
 
+def _unsigned(plain: str, gazetteer: Gazetteer) -> str:
+    """The text without the name of who signs it, unless that is a place: "Thanks, Kent"."""
+    signed = _SIGNATURE.search(plain)
+    if signed is None or any(hit.score == 100 for hit in gazetteer.find(signed[0])):
+        return plain
+    return plain[: signed.start()]
+
+
 def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
     text = _STUCK_BEHIND.sub(" ", text)
-    text = _SIGNATURE.sub("", text)
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)

@@ -89,7 +89,7 @@ WORDS: frozenset[str] = word_set(
     hundred hydro hydroelectric i i'd i'm id ideal ideally identify if immediate immediately in include included
     includes including income indeed independent individual industrial inform information inside install installation
     installations installed installs instead interested into inventory is it it's its itself jan january joined journal
-    jul july jun june just kay keep ken kick kicks kilowatt kilowatts kind kindly kitchen know kw kwp lad lads large
+    jul july jun june just kay keep ken kick kicks kilowatt kilowatts kind kindly kitchen know kw kwp lad lads las large
     large-scale larger largest lass last lasts late later latest latter least leaving left less let let's letter life
     like likely limit line lines list list's lists little live local locate located location locations long longer
     longest longlist look looking lookup lose loses losing lot lots low lower lowest lunch machine machines madam made

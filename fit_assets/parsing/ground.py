@@ -39,12 +39,14 @@ _TECHNOLOGY_WORDS = {
 }
 _RESEMBLES = 75  # of 100, for the best match of the shorter word in the longer
 # "Oldest first" orders all rows, "the oldest" are ten.
-_ORDERS = re.compile(r"\b[a-z]{3,}est (?:(?:ones?|[a-z]+s) )?(?:first|at the top|(?:down )?to (?:the )?[a-z]+est)\b")
-_RANKS = re.compile(r"\b(?:top|most|least|first|next|last|best|leading|[a-z]{3,}est)\b")
+_ORDERS = re.compile(
+    r"(?<!the )\b[a-z]{3,}est (?:(?:ones?|[a-z]+s) )?(?:first|at the top|(?:down )?to (?:the )?[a-z]+est)\b"
+)
+_RANKS = re.compile(r"\b(?:rank\w*|more than any|top|most|least|first|next|last|best|leading|[a-z]{3,}est)\b")
 # What asks for all installations; without such a word a question that names nothing asks for nothing.
 _EVERYTHING = re.compile(
     r"\b(?:all|lot|everyth\w*|whole|entire|full|complete|every|list|register|database|records?|installations?|sites?|fits?|"
-    r"rows|table|data|dataset|installs|schemes|projects|systems|plants|generators|assets)\b"
+    r"rows|table|data|dataset|farms?|stations?|renewables|portfolio|anything|installs|schemes|projects|systems|plants|generators|assets)\b"
 )
 _SIZE_WORDS = {50: r"small|medium|mid\w*", 500: r"medium|mid\w*|large|big"}
 
@@ -61,7 +63,7 @@ def ground(
     places = _gazetteer(gazetteer)
     said = read(question, places)
     grounded = _with_numbers(said, _with_patterns(said, places, _with_places(said, places, filters)))
-    if not grounded.to_dict() and not _EVERYTHING.search(said.plain):
+    if not grounded.to_dict() and not said.exclusions and not _EVERYTHING.search(said.plain):
         return QueryFilters.parse({"query_type": "unsupported"}), ()
     unlicensed = _unlicensed(said, places, grounded)
     doubts = [f"{key} {_shown(getattr(grounded, key))}: nothing in the question says so" for key in unlicensed]

@@ -96,6 +96,18 @@ def test_another_topic_in_a_sentence_of_its_own_is_no_reason_to_refuse(
         ("My brother, who wouldn't ask: are there turbines on Islay, or hydro?", {"location": "Islay"}),
         ("The Kent people want one total, so what is the solar capacity in Fife?", {"location": "Fife"}),
         ("We are interested in wind in Fife. They also said a minimum of 250 kW.", {"capacity_min_kw": 250}),
+        # What is theirs is asked about, what they say is meant, what they plan is an intent.
+        ("What is the FIT rate for wind? We own a 100 kW turbine.", {"capacity_min_kw": 100}),
+        (
+            "Find wind in Fife over 10 kW. Rob says it must expire before 2030.",
+            {"fit_expiry_year_max": 2029, "capacity_min_kw": 10},
+        ),
+        (
+            "wind in Fife over 10 kW? We plan to repower it.",
+            {"query_intent": "repowering_opportunities", "capacity_min_kw": 10},
+        ),
+        ("wind over 500 kW in Fife, but it has to be under 2 MW", {"capacity_min_kw": 500, "capacity_max_kw": 2000}),
+        ("Find wind over 1 MW. Thanks. Fife only", {"capacity_min_kw": 1000, "location": "Fife"}),
         # What the question does not name again is asked for all the same.
         ("we have 500 kW in mind, so wind in Fife?", {"capacity_min_kw": 500, "location": "Fife"}),
         ("my farm is in Fife, so where is the nearest hydro?", {"location": "Fife", "technology": "Hydro"}),

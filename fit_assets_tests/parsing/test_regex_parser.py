@@ -731,6 +731,23 @@ TRADE_AND_PASSING: list[tuple[str, dict[str, Any]]] = [
         "They want the oldest hydro schemes in Fife. Fifteen of them is plenty.",
         {**HYDRO_IN_FIFE, "limit": 15, "sort_by": "commissioned_asc"},
     ),
+    ("Show me hydro. - Fife", HYDRO_IN_FIFE),
+    ("hydro in Fife owned by energy suppliers", HYDRO_IN_FIFE),
+    ("how big is the FIT scheme in Fife", {"location": "Fife"}),
+    ("hydro in Kent but not hydro in Devon", {"technology": "Hydro", "locations": ["Kent", "Devon"]}),
+    (
+        "compare the Devon lot with the Cornwall lot for solar",
+        {"technology": "Photovoltaic", "locations": ["Devon", "Cornwall"], "query_type": "comparison"},
+    ),
+    (
+        "wind capacity by LAs",
+        {
+            "technology": "Wind",
+            "aggregation": "sum_capacity",
+            "group_by": "local_authority",
+            "query_type": "aggregation",
+        },
+    ),
     ("nearest petrol station to Kendal", UNSUPPORTED),
     ("draft heads of terms for a wind PPA", UNSUPPORTED),
 ]

@@ -32,7 +32,8 @@ _RATE = phrases(
     r"in|for|with|down|by|on|near|earlier|later)\b| [0-9]|$)",
     r"what(?:'s|s| is| was)? (?:the )?(?:feed[- ]in tariff|fit) "
     r"(?:for|on|of|paid|is|are|was|were|do|does|did|would|will)",
-    r"how (?:much|high|low|big) (?:is|was) the (?:fit|feed[- ]in tariff|tariff)",
+    r"how (?:much|high|low|big) (?:is|was) the (?:fit|feed[- ]in tariff|tariff)\b"
+    r"(?! (?:scheme|database|register|data|market|portfolio))",
     r"^(?:the )?(?:feed[- ]in tariff|fit) (?:for|on|of)",
     r"what (?:did|does|do) .* (?:get|earn|receive) (?:as|on|from) (?:an? |the |its |their )?"
     r"(?:fit|feed[- ]in tariff|tariff)",

@@ -59,14 +59,14 @@ _SURFACES = word_set(
 # What may stand beside a technology without being a place: "wind turbines cheap".
 _NO_NAMES = word_set(
     """
-    agent among angle aunt bird boat boats boss boxes breed cell cells cheap chime chimes city claim clean clear cloud
-    club clue cons cost costs dairy dirty door edit email essay facts film fired fixed flag fleet fund funds gets glass
-    gonna good grand grant grants grass graze grid guess guide hang heads heater hiya house hubs ideas image innit item
-    jobs joke kids lamp lamps laugh lease level light lights loan logo loud lovely maker mark merge meter model money
-    music myth myths nice nobody noisy nothing offer opps outer oven owns page phone photo pics poem poor pros pump quiz
-    rated repair reset rigs ring risk risks ruled rules rush safe share sheep sign socks song sons speak speed spin
-    stand study suit sunny tact talk theme tile tiles tips topic toys true trust turn ugly video visit wanted waste
-    watch wheel wise words works wrong
+    agent among angle aunt bird boat boats boss boxes breed cell cells cheap chime chimes city claim clean clear
+    cloud club clue cons cost costs dairy dirty door edit email essay facts film fired fixed flag fleet fund funds
+    gets glass gonna good grand grant grants grass graze grid guess guide hang heads heater hiya house hubs ideas
+    image innit item jobs joke kids la lamp lamps las laugh lease level light lights loan logo loud lovely maker
+    mark merge meter model money music myth myths nice nobody noisy nothing offer opps outer oven owns page phone
+    photo pics poem poor pros pump quiz rated repair reset rigs ring risk risks ruled rules rush safe share sheep
+    sign socks song sons speak speed spin stand study suit sunny tact talk theme tile tiles tips topic toys true
+    trust turn ugly video visit wanted waste watch wheel wise words works wrong
     """
 )
 # Tiree is no slip of "three": numbers do not stand behind a technology.
