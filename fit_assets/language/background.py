@@ -119,7 +119,7 @@ _BOUNDS = re.compile(
 )
 _WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please|must|enough|ha(?:s|ve) to)\b")
 # "The lecturer doesn't trust averages", "it's for the aviation people"
-_HAS_SUBJECT = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
+_OF_SOMEBODY = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
 # "The 3 MW floor no longer applies."
 _OVER = re.compile(
     r"(?:\b(?:is|are|was|were|been|now)|'s) (?:withdrawn|closed|off the table)\b|"
@@ -260,8 +260,7 @@ def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) 
     if sentence.named and (sentence.takes_back or not about_them) and sentence.kinds <= passing:
         return [sentence.span]
     own = sentence.kinds & {"place", "technology"}
-    is_theirs = not own and _OWN.search(text, *sentence.span) and not _RATED.search(text)
-    if (own and own <= passing) or is_theirs:
+    if (own and own <= passing) or (not own and _is_of_own(text, sentence.span)):
         return sentence.names(sentence.kinds)  # what they have, or what is elsewhere: its size as well
     return sentence.names(passing)
 
@@ -276,11 +275,16 @@ def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]
     if sentence.tells and sentence.is_hearsay and not _BOUNDS.search(text, begin, end):
         return [sentence.span]
     if not sentence.named:
-        idle = _HAS_SUBJECT.match(text, begin, end) and not _ADDS_A_WISH.search(text, begin, end)
+        idle = _OF_SOMEBODY.match(text, begin, end) and not _ADDS_A_WISH.search(text, begin, end)
         return [sentence.span] if idle else []
-    if sentence.tells and _OWN.search(text, begin, end) and not _RATED.search(text):
+    if sentence.tells and _is_of_own(text, sentence.span):
         return sentence.names({*asked, "size", "year", "years"})
     return sentence.names(asked if sentence.tells else asked - {"size"})
+
+
+def _is_of_own(text: str, span: _Span) -> bool:
+    """Whether this stretch is of what the person has, in a question that does not ask what just that is paid."""
+    return _OWN.search(text, *span) is not None and not _RATED.search(text)
 
 
 def _is_about_them(text: str, span: _Span) -> bool:

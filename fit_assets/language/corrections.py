@@ -80,10 +80,11 @@ def taken_back(text: str, named: Sequence[_Named], written: str) -> list[_Span]:
         sentence = max((stop.end() for stop in _STOP.finditer(text, 0, marker.start())), default=0)
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]
         before = [one for one in named if one[2] <= marker.start()]
+        thought = _AT_FIRST.search(text, sentence, marker.start())
         replaced: list[_Named] = []
         for kind in dict.fromkeys(one[0] for one in after):
             earlier = [one for one in before if one[0] == kind]
-            if thought := _AT_FIRST.search(text, sentence, marker.start()):
+            if thought:
                 replaced += [one for one in earlier if one[1] >= thought.end()]
             of_range = _is_range(text, after, kind) and _is_range(text, earlier[-2:], kind)
             replaced += [one for one in earlier[-2 if of_range else -1 :] if one not in replaced]

@@ -45,8 +45,9 @@ _ORDERS = re.compile(
 _RANKS = re.compile(r"\b(?:rank\w*|more than any|top|most|least|first|next|last|best|leading|[a-z]{3,}est)\b")
 # What asks for all installations; without such a word a question that names nothing asks for nothing.
 _EVERYTHING = re.compile(
-    r"\b(?:all|lot|everyth\w*|whole|entire|full|complete|every|list|register|database|records?|installations?|sites?|fits?|"
-    r"rows|table|data|dataset|farms?|stations?|renewables|portfolio|anything|installs|schemes|projects|systems|plants|generators|assets)\b"
+    r"\b(?:all|lot|everyth\w*|anything|whole|entire|full|complete|every|list|register|database|records?|rows|table|data|"
+    r"dataset|portfolio|installations?|installs|sites?|fits?|farms?|stations?|renewables|schemes|projects|systems|plants|"
+    r"generators|assets)\b"
 )
 _SIZE_WORDS = {50: r"small|medium|mid\w*", 500: r"medium|mid\w*|large|big"}
 

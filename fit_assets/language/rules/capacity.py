@@ -16,8 +16,8 @@ _SIZE_ASKED = phrases("how (?:large|big|small)")
 _NO_SIZE = (
     r"(?! (?:[a-z]+ )?(?:farmers?|famil(?:y|ies)|estates?|land ?owners?|holdings?|crofts?|crofters?|trusts?|"
     r"charit(?:y|ies)|communit(?:y|ies)|villages?|towns?|islands?|parish|business(?:es)?|firms?|compan(?:y|ies)|teams?|investors?|"
-    r"developers?|funds?|consultanc(?:y|ies)|co-?ops?|groups?|outfits?|schools?|museums?|shops?|librar(?:y|ies)|favours?|questions?|requests?|queries|"
-    r"query|thanks?|fans?|pictures?|problems?|portfolios?|bit|print)\b"
+    r"developers?|funds?|consultanc(?:y|ies)|co-?ops?|groups?|outfits?|schools?|museums?|shops?|"
+    r"librar(?:y|ies)|favours?|questions?|requests?|queries|query|thanks?|fans?|pictures?|problems?|portfolios?|bit|print)\b"
     r"(?! (?:[a-z]+[ -])?(?:wind|solar|pv|hydro|ad|biogas|chp|turbines?|panels?|digesters?|schemes?|projects?|sites?|"
     r"installations?|systems?|arrays?|generators?)\b))"
 )

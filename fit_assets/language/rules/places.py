@@ -226,15 +226,14 @@ def _innermost(asked: Reading) -> list[Named]:
     return kept
 
 
-# None of them lies in another, whatever their postcodes.
-_COUNTIES = ("county", "council_area")
-_HISTORIC = ("historic",)
+# None of a group lies in another of it, whatever their postcodes.
+_SIDE_BY_SIDE = (("county", "council_area"), ("historic",))
 
 
 def _lies_in(inner: Named, outer: Named) -> bool:
     """Whether one place is part of another, as far as postcodes tell: North and South Lanarkshire share theirs."""
     patterns, enclosing = set(inner.patterns), set(outer.patterns)
-    may_lie_in = not any(inner.kind in kinds and outer.kind in kinds for kinds in (_COUNTIES, _HISTORIC))
+    may_lie_in = not any(inner.kind in kinds and outer.kind in kinds for kinds in _SIDE_BY_SIDE)
     return (patterns < enclosing and may_lie_in) or (patterns == enclosing and inner.kind == "town" != outer.kind)
 
 
