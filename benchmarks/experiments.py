@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 if TYPE_CHECKING:
+    from fit_assets.dataset.splits import Splits
     from fit_assets.evaluation.evaluate import Report
     from fit_assets.training.presets import Preset
 
@@ -39,11 +41,13 @@ BASELINE = "baseline"
 class Experiment:
     """One setting changed: of the generator, of the noise, of the fine-tuning, of TRL, or of the prompt.
 
-    ``style`` is how turns are marked, ``system_prompt`` what opens the user's turn.
+    ``wordings`` is the share that is used of the phrase files' lines and of the natural questions; ``style`` is how
+    turns are marked, ``system_prompt`` what opens the user's turn.
     """
 
     says: str
     generator: dict[str, Any] = field(default_factory=dict)
+    wordings: float = 1.0
     noise: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     trl: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +64,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     "size_18000": Experiment("18,000 examples", {"size": 18_000}),
     "phrases_only": Experiment("no natural questions to learn from", {"natural": 0.0}),
     "natural_first": Experiment("natural questions wherever there are enough", {"natural": 1.0}),
+    "wordings_0.25": Experiment(
+        "a quarter of the phrases and of the natural questions, each four times as often",
+        {"max_variants": 16},
+        wordings=0.25,
+    ),
     "noise_0": Experiment("no slips of the pen", noise=0.0),
     "noise_2": Experiment("twice the slips", noise=2.0),
     "copied_1": Experiment("what is only copied seen as often as the rest", training={"copied_share": 1.0}),
@@ -84,6 +93,40 @@ def reports_dir() -> Path:
     from fit_assets import settings
 
     return settings.var_dir() / "experiments"
+
+
+def fewer(source: Callable[..., Any], share: float, seed: int) -> Callable[..., Any]:
+    """A source of phrases or of natural questions that gives a share of each section or of them all."""
+    from fit_assets.dataset.phrases import PhraseBook
+
+    def some(lines: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(random.Random(seed).sample(lines, math.ceil(share * len(lines))))
+
+    def thinned(*args: Any) -> Any:
+        found = source(*args)
+        if not isinstance(found, PhraseBook):
+            return some(found)
+        return PhraseBook(
+            {file: {name: some(lines) for name, lines in sections.items()} for file, sections in found.files.items()}
+        )
+
+    return thinned
+
+
+def examples_of(experiment: Experiment, seed: int) -> Splits:
+    """The data of an experiment, split."""
+    from fit_assets.dataset import generator
+    from fit_assets.dataset.noise import NoiseConfig
+    from fit_assets.dataset.splits import split
+    from fit_assets.defs.dataset import natural_questions
+
+    config = generator.GeneratorConfig(seed=seed, noise=NoiseConfig(scale=experiment.noise), **experiment.generator)
+    with ExitStack() as patched:
+        if experiment.wordings < 1:
+            for source in ("load_phrases", "load_seeds"):
+                thinned = fewer(getattr(generator, source), experiment.wordings, seed)
+                patched.enter_context(patch.object(generator, source, thinned))
+        return split(generator.generate(config, natural_questions()), seed)
 
 
 @contextmanager
@@ -113,10 +156,6 @@ def run(name: str, base: Path, steps: int, seed: int) -> tuple[Report, dict[str,
     """Train and measure one experiment: its report, and figures of the training, among them ``train_seconds``."""
     from fit_assets import settings
     from fit_assets.dataset.examples import write_jsonl
-    from fit_assets.dataset.generator import GeneratorConfig, generate
-    from fit_assets.dataset.noise import NoiseConfig
-    from fit_assets.dataset.splits import split
-    from fit_assets.defs.dataset import natural_questions
     from fit_assets.evaluation.evaluate import evaluate_parser, load_questions
     from fit_assets.packaging.gguf import build_gguf
     from fit_assets.packaging.merge import merge_adapter
@@ -124,8 +163,7 @@ def run(name: str, base: Path, steps: int, seed: int) -> tuple[Report, dict[str,
     from fit_assets.training.finetune import FineTuneConfig, fine_tune
 
     experiment = EXPERIMENTS[name]
-    generator = GeneratorConfig(seed=seed, noise=NoiseConfig(scale=experiment.noise), **experiment.generator)
-    parts = split(generate(generator, natural_questions()), seed)
+    parts = examples_of(experiment, seed)
     reports_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=reports_dir()) as scratch:
         folder = Path(scratch)
