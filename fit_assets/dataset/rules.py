@@ -195,7 +195,7 @@ def _in_digits(text: str) -> str:
     text = re.sub(r"\b(\d+) point (\d+)", r"\1.\2", text)
     text = re.sub(r"\bthree[ -]quarters of an? ", "0.75 ", text)
     text = re.sub(r"\b(?:a )?quarter (?:of )?(?:an? )?", "0.25 ", text)
-    text = re.sub(rf"\b(?:a )?half[ -](?:of )?(?:an?[ -])?(?={_MW})", "0.5 ", text)
+    text = re.sub(rf"\b(?:(?:a )?half[ -](?:of )?(?:an?[ -])?|1/2 )(?={_MW})", "0.5 ", text)
     # Spoken: "two fifty kilowatts", "two twenty five kw"; and in Scots.
     text = text.replace("hunner", "hundred").replace("twa ", "two ")
     text = re.sub(rf"\b({_ONES}) (?=(?:{_TENS})\b(?:[ -](?:{_ONES}))?[ -]?(?:{_KW}|{_MW}))", r"\1 hundred ", text)

@@ -43,6 +43,8 @@ _SIGNATURE = re.compile(
     r"(?:[,.]? [a-z]\.)?(?:[,.]? (?!(?:in|for|and|but|only|just|with|first|please)\b)[a-z'-]+(?! only\b)){1,2}[.!]*$|"
     r"(?<=[.?!)]) (?:-+ ?[a-z]+|[a-z]\. [a-z]+)\.?$"
 )
+# Out of a spreadsheet: "Row 14: wind / 225 kW", "cell B7 says PV".
+_CELL = re.compile(r"\b(?:row \d{1,5}|(?:cell|col(?:umn)?) [a-z]{1,2}\d{0,5})(?=:| -| says| reads| has\b| shows)")
 # Dictated: "how erm many".
 _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 # "50kwto100kw", "1.5mwor more"
@@ -237,7 +239,7 @@ def _unsigned(plain: str, gazetteer: Gazetteer) -> str:
 
 def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
-    text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", plain.replace("_", " ")).replace("-based", " based")
+    text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", _CELL.sub("", plain).replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
     text = _STUCK_BEHIND.sub(" ", text)
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))

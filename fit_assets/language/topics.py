@@ -122,7 +122,7 @@ OTHER_TOPICS = phrases(
     "planning (?:consent|rules?)",
     "best (?:angle|company|firm|brand|make|way)",
     "house prices?",
-    "(?<!repowering )jobs? (?:at|in|on)",
+    "(?<!repowering )jobs? (?:at|in|on)(?! .*(?:kw|mw|watts|commissioned|installed|fitted|put in)\\b)",
     "(?:limerick|song|(?<!long )(?<!news )(?<!for a )(?<!for my )story(?! idea)|joke)s?",
     "(?<!being )funny",
     "(?<!no )repairs?",

@@ -197,6 +197,49 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
         {"technology": "Hydro", "locations": ["Great Snoring", "Little Snoring"]},
     ),
     ("show me turbines Flibbertown", {"technology": "Wind", "location": "Flibbertown"}),
+    ("flibbertown any turbines", {"technology": "Wind", "location": "Flibbertown"}),
+    ("wind in Kent, not in the AONB", {"technology": "Wind", "location": "Kent"}),
+    (
+        "Row 14: Wind / 225 kW / DG7. can u find this",
+        {"technology": "Wind", "capacity_min_kw": 225, "capacity_max_kw": 225, "postcode_patterns": ["DG7"]},
+    ),
+    (
+        'Cell B7 says "PV - 4.2MW - TR9". Find the match please',
+        {
+            "technology": "Photovoltaic",
+            "capacity_min_kw": 4200,
+            "capacity_max_kw": 4200,
+            "postcode_patterns": ["TR9"],
+        },
+    ),
+    (
+        "solar jobs in swindon over thirty kilowatts",
+        {
+            "technology": "Photovoltaic",
+            "location": "Swindon",
+            "capacity_min_kw": 30,
+        },
+    ),
+    ("solar jobs in swindon", {"query_type": "unsupported"}),
+    (
+        "max kw of any hydro in snowdonia",
+        {
+            "query_type": "aggregation",
+            "aggregation": "max_capacity",
+            "technology": "Hydro",
+            "location": "Snowdonia",
+        },
+    ),
+    (
+        "smallest AD plant in Kent, just the figure",
+        {
+            "query_type": "aggregation",
+            "aggregation": "min_capacity",
+            "technology": "Anaerobic digestion",
+            "location": "Kent",
+        },
+    ),
+    ("There is share money in the bank. Wind in Fife?", {"technology": "Wind", "location": "Fife"}),
     ("solar in North Norfolk", {"technology": "Photovoltaic", "location": "North Norfolk"}),
     ("wind farms outside Wales", {"technology": "Wind"}),
     ("wind in Dublin", UNSUPPORTED),

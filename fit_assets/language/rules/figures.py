@@ -21,8 +21,10 @@ _SIZE = r"(?:installed )?(?:capacity|size)"
 _NO_BOUND = r"(?! (?:of |is )?\d|: ?\d|=)"
 _OF_WHAT = r"(?:(?:wind|turbine|solar|pv|photovoltaic|panel|hydro|ad|anaerobic|digest(?:ion|er)|biogas|chp)(?:'s)? )*"
 _OF_ONE = rf"(?:single )?{_OF_WHAT}(?:{_NOUN}'s )?{_SIZE}\b{_NO_BOUND}"
-_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (]{_OF_ONE}")
-_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (]{_OF_ONE}")
+# "Max kW of any hydro in Snowdonia"
+_POWER_OF = rf"{_POWER} (?:of|for|among) (?:any|all|the)\b"
+_HIGHEST = re.compile(rf"\b(?:max(?:imum)?|largest|biggest|highest)[ (](?:{_OF_ONE}|{_POWER_OF})")
+_LOWEST = re.compile(rf"\b(?:min(?:imum)?|smallest|lowest)[ (](?:{_OF_ONE}|{_POWER_OF})")
 # "How big is the smallest digester" asks for a figure as well.
 _SIZE_OF_THE = (
     rf"(?:how (?:big|large|small|many {_POWER}|much {_POWER})|what (?:capacity|size)) "
@@ -34,6 +36,7 @@ _LOWEST_SIZE_OF = phrases(rf"{_SIZE_OF_THE}(?:smallest|lowest|tiniest)")
 _AS_FIGURE = phrases(
     rf"(?:as|in|just|only) (?:an? |the )?(?:single )?(?:{_POWER}|capacity|size) (?:figure|number|value)",
     rf"(?:{_POWER}|capacity|size) (?:[a-z]+ )?figure",
+    "(?:just|only) the (?:figure|number|value)",
 )
 _FIGURE_OF_RANK = {"capacity_desc": "max_capacity", "capacity_asc": "min_capacity"}
 # "Which county has the largest capacity" asks for the sum of each.

@@ -61,7 +61,8 @@ _REVENUE = phrases(
     "incomes?",
     r"earn(?:s|ed|ing|ings)?",
     "payouts?",
-    "(?<!raised )(?<!raising )(?<!some )money(?! (?:to|put|aside|for|ready|waiting|stops|runs))",
+    "(?<!raised )(?<!raising )(?<!some )(?<!share )(?<!spare )money"
+    "(?! (?:to|put|aside|for|ready|waiting|stops|runs|in the bank))",
     r"how much (?:do|does|did|is|are|has|have|would|will) .*(?:make|makes|making|made|paid|bring in|brought in)",
 )
 _REGIONAL = phrases(

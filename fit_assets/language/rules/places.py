@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA
 from fit_assets.language.reading import Named, Reading
 from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.text import BLANK
-from fit_assets.language.vocabulary import WORDS, find_technologies, word_set
+from fit_assets.language.vocabulary import WORDS, excluded, find_technologies, word_set
 
 _PREPOSITION = re.compile(
     # "My brother in law"
@@ -77,6 +77,7 @@ _NAME_AFTER = re.compile(
     r"(?: (?:sites?|schemes?|farms?|parks?|installations?|projects?|plants?|turbines?|panels?|arrays?|systems?))?"
     r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!/])"
 )
+_NAME_BEFORE = re.compile(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})(?: any| all| the)?[ ,:/-]*$")
 # "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
 _LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)(?: (?:area|region|district))?[.?!]*$")
 _OTHER_NAME = re.compile(r"(?: ?/ ?| or | and | & |, ?)([a-z]{4,})(?![^ ,.?!])")
@@ -130,7 +131,7 @@ def unknown_places(asked: Reading) -> tuple[str, ...]:
         found += list(_names(said["way"] or said["isle"] or said["column"]))[:1]
     while match := _PREPOSITION.search(asked.text, position):
         names = list(_names(match["words"]))
-        found += [] if match.start() < aside else names
+        found += [] if match.start() < aside or excluded(asked.text, match.start()) else names
         # Where no name follows, the next preposition may lead to one: "on barns in Crediton".
         position = match.end() if names else match.start("words")
     # The "vale" of "the Vale of York" is part of a name that is known.
@@ -172,7 +173,7 @@ def _beside_technology(asked: Reading) -> list[str]:
     if len(words) > _FEW_WORDS:
         return []
     after = _NAME_AFTER.match(asked.text, asked.technologies[-1].end)
-    before = re.search(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})[ ,:/-]*$", asked.text[: asked.technologies[0].start])
+    before = _NAME_BEFORE.search(asked.text[: asked.technologies[0].start])
     for beside in (after, before):
         name = list(itertools.takewhile(_is_foreign, beside[1].split())) if beside else []
         if beside and name and (beside is after or len(name) == len(beside[1].split())):
