@@ -23,8 +23,10 @@ from fit_assets.language.text import normalise_question
 __all__ = ["Leak", "SplitError", "Splits", "find_leaks", "find_shared_combinations", "is_near_copy", "split"]
 
 TEST_SHARE = VALIDATION_SHARE = 0.1
-# A bundle above this share of a split is what a model must learn at all: it stays in train.
+# A bundle above this share of a split is what a model must learn at all: it stays in train, unless a small data set
+# cannot be split so: then twice, at last four times this share.
 _LARGEST_BUNDLE = 1 / 50
+_LARGER = (1, 2, 4)
 # Seen this often, a place's postcode areas were known in 98 % of questions (see the generator).
 _EXAMPLES_OF_A_PLACE = 3
 
@@ -56,7 +58,8 @@ def split(examples: Sequence[Example], seed: int = 17) -> Splits:
     """Deal the examples out: of N in-scope ones N/10 are test, N/10 validation, the rest train.
 
     Test takes each category's share from combinations that occur nowhere else; the common combinations, which
-    a model must learn at all, stay in train. Validation has train's mix of complexities and categories.
+    a model must learn at all, stay in train. Validation has train's mix of categories and, where there are enough of
+    each, complexities.
 
     Raises:
         SplitError: too few different combinations or questions.
@@ -75,9 +78,16 @@ def split(examples: Sequence[Example], seed: int = 17) -> Splits:
 
     # A near copy of a test question is in test as well: what is left is tied only among itself.
     rest = [index for index in everything if index not in test]
-    labels = [(example.complexity, example.category) for example in examples]
-    wanted = _shares([labels[index] for index in rest], examples, VALIDATION_SHARE)
-    validation = _deal(_bundles(rest, pairs, sources), labels, wanted, places, left, rng, "validation")
+    bundles = _bundles(rest, pairs, sources)
+
+    def validation_by(labels: Sequence[Hashable]) -> set[int]:
+        wanted = _shares([labels[index] for index in rest], examples, VALIDATION_SHARE)
+        return _deal(bundles, labels, wanted, places, left, rng, "validation")
+
+    try:
+        validation = validation_by([(example.complexity, example.category) for example in examples])
+    except SplitError:  # a small data set has few complex questions of some categories
+        validation = validation_by([example.category for example in examples])
 
     def gather(chosen: Iterable[int]) -> list[Example]:
         part = [examples[index] for index in chosen]
@@ -123,9 +133,31 @@ def _deal(
     As long as others do, no bundle is taken that leaves too few examples of a place to learn its postcode areas from;
     ``left`` is how many each place has, and is counted down.
     """
-    largest = max(1, int(sum(wanted.values()) * _LARGEST_BUNDLE))
-    able = [bundle for bundle in bundles if len(bundle) <= largest]
-    rng.shuffle(able)
+    need: Counter[Hashable] = Counter()
+    for times in _LARGER:
+        largest = max(1, int(times * sum(wanted.values()) * _LARGEST_BUNDLE))
+        able = [bundle for bundle in bundles if len(bundle) <= largest]
+        rng.shuffle(able)
+        chosen, need = _drawn(able, labels, wanted, places, left)
+        if not need:
+            left -= Counter(place for index in chosen if (place := places[index]))
+            return chosen
+    missing = ", ".join(f"{number} of {label}" for label, number in sorted(need.items(), key=str))
+    raise SplitError(
+        f"{name}: {missing} missing, the examples are too much alike; "
+        "add phrases to data/phrases or generate other examples"
+    )
+
+
+def _drawn(
+    able: Sequence[list[int]],
+    labels: Sequence[Hashable],
+    wanted: Mapping[Hashable, int],
+    places: Sequence[str | None],
+    left: Mapping[str, int],
+) -> tuple[set[int], Counter[Hashable]]:
+    """Whole bundles in their order, as far as they go: the examples chosen, and how many of each label are missing."""
+    left = Counter(left)
     several, single = ([bundle for bundle in able if (len(bundle) > 1) is many] for many in (True, False))
     # Bundles of several leave room for up to half of a label: the single ones fill it to the exact number.
     singles = Counter(labels[bundle[0]] for bundle in single)
@@ -145,13 +177,7 @@ def _deal(
                 chosen.update(bundle)
                 need -= takes
                 left -= named
-    if need:
-        missing = ", ".join(f"{number} of {label}" for label, number in sorted(need.items(), key=str))
-        raise SplitError(
-            f"{name}: {missing} missing, the examples are too much alike; "
-            "add phrases to data/phrases or generate other examples"
-        )
-    return chosen
+    return chosen, need
 
 
 def _shares(labels: Sequence[Hashable], examples: Sequence[Example], share: float) -> dict[Hashable, int]:

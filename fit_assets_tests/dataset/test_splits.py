@@ -13,6 +13,7 @@ from fit_assets.dataset.splits import (
     is_near_copy,
     split,
 )
+from fit_assets.defs.dataset import natural_questions
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,13 @@ def test_other_sizes_keep_the_ratio(size):
         size // 10,
         size // 10,
     ]
+
+
+def test_a_small_set_of_natural_questions_can_be_split():
+    """Its few complex questions of one kind are much alike: larger bundles are dealt, by category alone."""
+    parts = split(generate(GeneratorConfig(seed=17, size=1_000), natural_questions()), seed=17)
+    assert [len(_inside(part)) for part in (parts.train, parts.validation, parts.test)] == [800, 100, 100]
+    assert find_leaks(parts.train + parts.validation, parts.test) == []
 
 
 def test_nothing_leaks(splits):
