@@ -130,7 +130,8 @@ _HOME = re.compile(
     r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
     r"(?:in|near|to|from)|"
     r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
-    r"(?:my|our|his|her|their|the) \w+ (?:sits|is based|are based|lives?|works?) (?:in|near))(?: the)? $"
+    r"(?:my|our|his|her|their|the) \w+ (?:(?:sits|is based|are based|lives?|works?) (?:in|near)|does|covers|handles))"
+    r"(?: the)? $"
 )
 # "The Manchester people want a total for Cheshire."
 _PEOPLE = re.compile(r" (?:people|office|team|lot|branch|folks?|guys|crowd)\b")

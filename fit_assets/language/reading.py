@@ -51,6 +51,8 @@ _FILLERS = re.compile(r"\b(?:erm+|u+m+|u+h+)\b[,.]* ?")
 _BEHIND_UNIT = re.compile(
     r"(?<=\d)([km]w)(?=(?:to|or|and|in|near|plus|max|min|(?:wind|solar|pv|hydro|biogas|chp)[a-z]{0,9})(?![a-z]))"
 )
+# "KY9over 20kw"
+_BEHIND_CODE = re.compile(r"(?<=\d)(?=(?:over|under|above|below)\b)")
 # "5oldest"
 _STUCK_BEHIND = re.compile(r"(?<=\d)(?=(?:bigg|larg|small|old|new)est\b)")
 # "b4 2014"; alone it is a postcode.
@@ -241,7 +243,7 @@ def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", _CELL.sub("", plain).replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
-    text = _STUCK_BEHIND.sub(" ", text)
+    text = _STUCK_BEHIND.sub(" ", _BEHIND_CODE.sub(" ", text))
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)

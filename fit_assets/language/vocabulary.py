@@ -137,7 +137,7 @@ _KEYWORDS: tuple[str, ...] = tuple(
             """
             about above approximately acquire acquisition acquisitions adjusted aggregate anaerobic around average
             before below between biggest biogas breakdown candidates capacity combined commissioned compare
-            comparison council count countries country county details digester digesters digestion during
+            comparison council councils count countries country county details digester digesters digestion during
             earning earnings exactly expired expires expiring expiry farms generators highest hydro
             hydroelectric immediate income installation installations installed kilowatt kilowatts large
             largest latest least lowest maximum medium megawatt megawatts minimum months newest number
@@ -169,11 +169,12 @@ _COMMON_SLIPS = word_pairs(
     goin:going hav:have hidro:hydro hou:how howmany:how_many hows:how hw:how hwo:how instal:install instals:installs
     irland:ireland lage:large larg:large les:less lessthan:less_than lest:least lft:left lgest:largest listings:list
     locl:local lrge:large lss:less mani:many meny:many microchp:micro_chp mny:many moer:more moar:more mor:more
-    morethan:more_than mre:more nad:and nt:not ovr:over plnts:plants postcodearea:postcode_area repowr:repowering
-    rte:rate runing:running slr:solar smal:small sml:small smlest:smallest smll:small solarpanels:solar_panels
-    soler:solar sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through topearning:top_earning
-    totl:total tp:top uder:under unda:under unde:under undr:under watr:water wehn:when whch:which wich:which
-    windpowr:wind_power wit:with wiv:with wnd:wind wot:what yeer:year yeers:years yrs:years
+    morethan:more_than mre:more nad:and nt:not overa:over_a ovr:over plnts:plants postcodearea:postcode_area
+    repowr:repowering rte:rate runing:running slr:solar smal:small sml:small smlest:smallest smll:small
+    solarpanels:solar_panels soler:solar sollar:solar tarrif:tariff tarrifs:tariffs teh:the thn:than thru:through
+    topearning:top_earning totl:total tp:top uder:under unda:under undera:under_a unde:under undr:under watr:water
+    wehn:when whch:which wich:which windpowr:wind_power wit:with wiv:with wnd:wind wot:what yeer:year yeers:years
+    yrs:years
     """
 )
 # Scots and the North.
@@ -203,6 +204,11 @@ _SHORTENED = {
     )
 }
 _WORD = re.compile(r"[a-z]{2,}")
+# Words that lack the blank behind or before them; no name of a place begins with the one and goes on like that.
+_STUCK_BEFORE = re.compile(r"(in|near|the|all|any|over(?=a)|under(?=a))(a|[a-z]{4,})")
+_STUCK_BEHIND = re.compile(
+    r"([a-z]{4,}?)(in|near|over|under|sites|farms|schemes|installations|panels|plants|turbines)((?<=in|ar)[a-z]{4,})?"
+)
 _BEFORE_DIGITS = re.compile(r"(?<![a-z0-9])[a-z]{2,}(?=\d)")
 _THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) )then\b|(?<=\bsmaller )then\b")
 
@@ -256,7 +262,8 @@ _HEARD = {"for": "four", "to": "two", "too": "two"}
 _EXCLUSION = re.compile(
     r"(?:\b(?:not|excluding|exclude|except|excl|without|ignoring|ignore|other than|apart from|"
     r"but no|(?:not|[a-z]+n't) (?:looking (?:at|for)|interested in|after|want|need)|"
-    r"(?:everything|anything|anywhere|all) but|(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
+    r"(?:everything|anything|anywhere|all) but|(?:that|which) (?:isn'?t|aren'?t)|"
+    r"(?<!there's )(?<!there is )(?<!there are )no|(?<!just )outside|"
     r"minus|leav(?:e|es|ing) out|not including(?: any)?|non-)"
     r"(?: (?:in|of|from|for|on|at))?(?: the| any)?) ?$|(?<=[a-z§] )-$"
 )
@@ -276,11 +283,11 @@ def excluded(text: str, start: int) -> str:
     return match[0].strip() if match else ""
 
 
-def mend(text: str, names: Container[str]) -> str:
+def mend(text: str, names: Collection[str]) -> str:
     """A normalised text with misspelt domain words put right; words in ``names`` (of places) are left alone."""
     text = _NO_FARM.sub("from", text)
     mended = _BEFORE_DIGITS.sub(lambda match: _unstuck(match[0], names), text)
-    mended = _WORD.sub(lambda match: _mended(match[0], names), mended)
+    mended = _WORD.sub(lambda match: _parted(_mended(match[0], names), names), mended)
     mended = _MISHEARD.sub(lambda heard: f"{heard[1]} {_HEARD[heard[2]]}", mended)
     for heard, meant in _PHRASES_MEANT:
         mended = heard.sub(meant, mended)
@@ -299,6 +306,27 @@ def _mended(word: str, names: Container[str]) -> str:
     if len(word) < 5 or word in _ALWAYS_MEANT:
         return _ALWAYS_MEANT.get(word) or (_mended_short(word) if len(word) == 4 else word)
     return _closest(word, _KEYWORDS, 1 if len(word) < 8 else 2)
+
+
+def _parted(word: str, names: Collection[str]) -> str:
+    """A word that is none, with the blanks that it lacks: "inscotland", "themost", "hydrosites", "windfarmsinfife"."""
+    if len(word) < 6 or word in WORDS or word in _KEYWORDS or word in names or " " in word:
+        return word
+    if (stuck := _STUCK_BEFORE.fullmatch(word)) and _is_whole(stuck[2], names):
+        return f"{stuck[1]} {stuck[2]}"
+    if (stuck := _STUCK_BEHIND.fullmatch(word)) and (not stuck[3] or stuck[3] in names or _is_whole(stuck[3], names)):
+        first = _parted(stuck[1], names)
+        if first != stuck[1] or first in _KEYWORDS or _TECHNOLOGY.fullmatch(first):
+            return f"{first} {stuck[2]} {stuck[3] or ''}".rstrip()
+    return word
+
+
+def _is_whole(word: str, names: Collection[str]) -> bool:
+    """Whether it is a word by itself, or the name of a place with at most one slip."""
+    if word in WORDS or _TECHNOLOGY.fullmatch(word):
+        return True
+    near = (name for name in names if len(name) > 4 and name[0] == word[0] and abs(len(name) - len(word)) < 2)
+    return any(OSA.distance(name, word, score_cutoff=1) <= len(word) // 6 for name in near)
 
 
 def _unstuck(word: str, names: Container[str]) -> str:

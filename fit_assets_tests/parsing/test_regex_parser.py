@@ -240,6 +240,22 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("There is share money in the bank. Wind in Fife?", {"technology": "Wind", "location": "Fife"}),
+    ("hungerford rg17, what have you got there", {"location": "Hungerford", "postcode_patterns": ["RG17"]}),
+    ("Everything in Devon that isn't solar, please.", {"location": "Devon"}),
+    ("My colleague does Kent, I do Fife, so for my own patch only: wind", {"technology": "Wind", "location": "Fife"}),
+    # Blanks that are missing, and a name that only looks like it.
+    (
+        "hydrosites inscotlnd under100 kw",
+        {
+            "technology": "Hydro",
+            "location": "Scotland",
+            "capacity_max_kw": 100,
+        },
+    ),
+    ("windfarmsinfife", {"technology": "Wind", "location": "Fife"}),
+    ("turbines in KY9over 20kw", {"technology": "Wind", "postcode_patterns": ["KY9"], "capacity_min_kw": 20}),
+    ("hydro in cumbria overa hundred kw", {"technology": "Hydro", "location": "Cumbria", "capacity_min_kw": 100}),
+    ("hydro in instow", {"technology": "Hydro", "location": "Instow"}),
     ("solar in North Norfolk", {"technology": "Photovoltaic", "location": "North Norfolk"}),
     ("wind farms outside Wales", {"technology": "Wind"}),
     ("wind in Dublin", UNSUPPORTED),

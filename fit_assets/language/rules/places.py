@@ -78,6 +78,8 @@ _NAME_AFTER = re.compile(
     r"[ ,:-]+([a-z]{4,}(?: [a-z]{4,})?)(?![^ ,.?!/])"
 )
 _NAME_BEFORE = re.compile(r"(?:^|, )((?:[a-z]{4,} ){0,1}[a-z]{4,})(?: any| all| the)?[ ,:/-]*$")
+# "Hungerford RG17, what is there"
+_BEFORE_CODE = re.compile(rf"([a-z]{{4,}}(?: [a-z]{{4,}})?),? {BLANK}")
 # "Hydro since 2013, kinlochleven", "hydro, aberfeldy or killin"
 _LAST_NAME = re.compile(r", ([a-z]{4,}(?: (?:and|or|&) [a-z]{4,})?)(?: (?:area|region|district))?[.?!]*$")
 _OTHER_NAME = re.compile(r"(?: ?/ ?| or | and | & |, ?)([a-z]{4,})(?![^ ,.?!])")
@@ -138,7 +140,7 @@ def unknown_places(asked: Reading) -> tuple[str, ...]:
     found = [name for name in found if f"{name} of {BLANK}" not in asked.text]
     found = [_as_capitalised(asked, name) for name in [*found, *_listed(asked)]]
     if not found and (not asked.places or (len(asked.places) == 1 and asked.has(COMPARING))):
-        found = _capitalised(asked) or _beside_technology(asked)
+        found = _capitalised(asked) or _beside_technology(asked) or _before_code(asked)
     return tuple(dict.fromkeys(map(title_case, found)))
 
 
@@ -181,6 +183,12 @@ def _beside_technology(asked: Reading) -> list[str]:
             others = [other[1]] if other and _is_foreign(other[1]) else []
             return [" ".join(name), *others]
     return []
+
+
+def _before_code(asked: Reading) -> list[str]:
+    """A name typed without preposition or capitals before its postcode: "hungerford rg17"."""
+    before = _BEFORE_CODE.match(asked.text) if asked.codes else None
+    return [before[1]] if before and all(map(_is_foreign, before[1].split())) else []
 
 
 def _is_foreign(word: str, slips: int | None = None) -> bool:

@@ -11,7 +11,7 @@ from fit_assets.language.rules.installation import fit_id
 from fit_assets.language.rules.places import unknown_places
 from fit_assets.language.text import BLANK
 from fit_assets.language.topics import OTHER_SCHEMES, OTHER_TECHNOLOGIES, OTHER_TOPICS
-from fit_assets.language.vocabulary import WORDS
+from fit_assets.language.vocabulary import WORDS, find_technologies
 
 _ORDER = re.compile(
     r"^(?:(?:erm?|um|uh|ok|okay|so|right|hi|hello),? )*"
@@ -86,7 +86,7 @@ def is_out_of_scope(asked: Reading, says_something: bool) -> bool:
         return True
     if asked.has(_IN_PASSING) and not _is_search(asked):
         return True
-    if asked.technologies or asked.has(DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
+    if find_technologies(asked.text) or asked.has(DOMAIN) or asked.of_kind("kw", "fit_id") or fit_id(asked):
         return False
     familiar = WORDS | asked.number_words
     # "what is there in Blaenavon"
