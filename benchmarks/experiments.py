@@ -78,6 +78,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "rank_8": Experiment("rank 8, alpha 16", training={"rank": 8, "alpha": 16}),
     "rank_64": Experiment("rank 64, alpha 128", training={"rank": 64, "alpha": 128}),
     "learning_rate_5e-4": Experiment("learning rate 0.0005", training={"learning_rate": 5e-4}),
+    "learning_rate_8e-4": Experiment("learning rate 0.0008", training={"learning_rate": 8e-4}),
     "learning_rate_3e-3": Experiment("learning rate 0.003", training={"learning_rate": 3e-3}),
     "all_layers": Experiment("every layer adapted", training={"first_layer": 0}),
     "loss_on_all": Experiment("loss on the question's tokens too", trl={"completion_only_loss": False}),
