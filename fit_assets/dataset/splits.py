@@ -135,7 +135,7 @@ def _deal(
     ``left`` is how many each place has, and is counted down.
     """
     need: Counter[Hashable] = Counter()
-    for times in itertools.chain.from_iterable(itertools.repeat(times, _SHUFFLES) for times in _LARGER):
+    for times, _ in itertools.product(_LARGER, range(_SHUFFLES)):
         largest = max(1, int(times * sum(wanted.values()) * _LARGEST_BUNDLE))
         able = [bundle for bundle in bundles if len(bundle) <= largest]
         rng.shuffle(able)
