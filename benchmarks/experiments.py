@@ -20,10 +20,11 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -97,37 +98,34 @@ def reports_dir() -> Path:
     return settings.var_dir() / "experiments"
 
 
-def fewer(source: Callable[..., Any], share: float, seed: int) -> Callable[..., Any]:
-    """A source of phrases or of natural questions that gives a share of each section or of them all."""
-    from fit_assets.dataset.phrases import PhraseBook
-
-    def some(lines: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(random.Random(seed).sample(lines, math.ceil(share * len(lines))))
-
-    def thinned(*args: Any) -> Any:
-        found = source(*args)
-        if not isinstance(found, PhraseBook):
-            return some(found)
-        return PhraseBook(
-            {file: {name: some(lines) for name, lines in sections.items()} for file, sections in found.files.items()}
-        )
-
-    return thinned
+def fewer(lines: Sequence[Any], share: float, seed: int) -> tuple[Any, ...]:
+    """A share of the lines, chosen at random, at least one."""
+    return tuple(random.Random(seed).sample(lines, math.ceil(share * len(lines))))
 
 
 def examples_of(experiment: Experiment, seed: int) -> Splits:
     """The data of an experiment, split."""
     from fit_assets.dataset import generator
+    from fit_assets.dataset.natural import load_seeds
     from fit_assets.dataset.noise import NoiseConfig
+    from fit_assets.dataset.phrases import Phrase, PhraseBook, load_phrases
     from fit_assets.dataset.splits import split
     from fit_assets.defs.dataset import natural_questions
 
     config = generator.GeneratorConfig(seed=seed, noise=NoiseConfig(scale=experiment.noise), **experiment.generator)
     with ExitStack() as patched:
         if experiment.wordings < 1:
-            for source in ("load_phrases", "load_seeds"):
-                thinned = fewer(getattr(generator, source), experiment.wordings, seed)
-                patched.enter_context(patch.object(generator, source, thinned))
+            some = partial(fewer, share=experiment.wordings, seed=seed)
+
+            def thinned(lines: Sequence[Phrase]) -> tuple[Phrase, ...]:
+                """Some of those of each shape, so that no meaning is left without words."""
+                shapes = groupby(sorted(lines, key=lambda line: sorted(line.names)), lambda line: line.names)
+                return tuple(line for _, alike in shapes for line in some(list(alike)))
+
+            files = load_phrases().files
+            book = PhraseBook({file: {name: thinned(lines) for name, lines in files[file].items()} for file in files})
+            patched.enter_context(patch.object(generator, "load_phrases", lambda: book))
+            patched.enter_context(patch.object(generator, "load_seeds", lambda *args: some(load_seeds(*args))))
         return split(generator.generate(config, natural_questions()), seed)
 
 

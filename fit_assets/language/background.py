@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from fit_assets.language.rules import phrases
-from fit_assets.language.text import BLANK
+from fit_assets.language.text import BLANK, Mention, Span
 from fit_assets.language.topics import OTHER_SCHEMES, OTHER_TECHNOLOGIES, OTHER_TOPICS
 
 DOMAIN = phrases(
@@ -140,11 +140,9 @@ _JOINED = re.compile(r" ?(?:,|/|&|\band\b|\bor\b) ?")
 _FEW_WORDS = 3
 # What a question is about.
 _SUBJECTS = frozenset({"technology", "fit_id"})
-_Span = tuple[int, int]
-_Named = tuple[str, int, int]
 
 
-def told_before(text: str, named: Sequence[_Named]) -> list[_Span]:
+def told_before(text: str, named: Sequence[Mention]) -> list[Span]:
     """Spans of what a question names in passing before it asks, where what it asks names another of the kind.
 
     Args:
@@ -183,14 +181,14 @@ class _Sentence:
 
     begin: int
     end: int
-    named: tuple[_Named, ...]
+    named: tuple[Mention, ...]
     takes_back: bool
     is_hearsay: bool
     tells: bool
     asks: bool
 
     @property
-    def span(self) -> _Span:
+    def span(self) -> Span:
         return self.begin, self.end
 
     @property
@@ -201,12 +199,12 @@ class _Sentence:
     def has_subject(self) -> bool:
         return not _SUBJECTS.isdisjoint(self.kinds)
 
-    def names(self, kinds: Collection[str]) -> list[_Span]:
+    def names(self, kinds: Collection[str]) -> list[Span]:
         """What it names of these kinds."""
         return [(begin, end) for kind, begin, end in self.named if kind in kinds]
 
 
-def _sentences(text: str, named: Sequence[_Named]) -> Iterator[_Sentence]:
+def _sentences(text: str, named: Sequence[Mention]) -> Iterator[_Sentence]:
     for begin, end in (match.span() for match in _SENTENCE.finditer(text)):
         forgets = _FORGET.match(text, begin, end) and not _INSTEAD.search(text, begin, end)
         takes_back = bool(forgets) or _OVER.search(text, begin, end) is not None
@@ -222,9 +220,9 @@ def _sentences(text: str, named: Sequence[_Named]) -> Iterator[_Sentence]:
         )
 
 
-def _told_in_sentences(text: str, named: Sequence[_Named]) -> list[_Span]:
+def _told_in_sentences(text: str, named: Sequence[Mention]) -> list[Span]:
     """What sentences tell before another one that names a technology, and behind the first that asks for one."""
-    found: list[_Span] = []
+    found: list[Span] = []
     sentences = list(_sentences(text, named))
     question = None
     for index, sentence in enumerate(sentences):
@@ -239,7 +237,7 @@ def _told_in_sentences(text: str, named: Sequence[_Named]) -> list[_Span]:
     return found
 
 
-def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) -> list[_Span]:
+def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) -> list[Span]:
     """Of a sentence before the question, which names what it looks for.
 
     All, where it only tells and names nothing that the question does not name; else what the question names as well;
@@ -266,7 +264,7 @@ def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) 
     return sentence.names(passing)
 
 
-def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]:
+def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[Span]:
     """Of a sentence behind the question, which names these kinds: the same kinds, all that is theirs, or hearsay."""
     begin, end = sentence.span
     goes_on = text[:begin].rstrip().endswith(":")
@@ -283,17 +281,17 @@ def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[_Span]
     return sentence.names(asked if sentence.tells else asked - {"size"})
 
 
-def _is_of_own(text: str, span: _Span) -> bool:
+def _is_of_own(text: str, span: Span) -> bool:
     """Whether this stretch is of what the person has, in a question that does not ask what just that is paid."""
     return _OWN.search(text, *span) is not None and not _RATED.search(text)
 
 
-def _is_about_them(text: str, span: _Span) -> bool:
+def _is_about_them(text: str, span: Span) -> bool:
     """Whether there are words for installations in this stretch, or for what they have."""
     return any(words.search(text, *span) for words in (DOMAIN, _OF_THEM))
 
 
-def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bool]) -> list[_Span]:
+def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bool]) -> list[Span]:
     """Spans of a question's text that only tell.
 
     Args:
@@ -302,31 +300,31 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
         is_abroad: whether a text names what lies outside of Great Britain.
     """
 
-    def asks(span: _Span) -> bool:
+    def asks(span: Span) -> bool:
         return _ASKS.search(text, *span) is not None
 
-    def tells(span: _Span) -> bool:
+    def tells(span: Span) -> bool:
         return _TELLS.search(text, *span) is not None
 
-    def shows(span: _Span) -> int:
+    def shows(span: Span) -> int:
         return sum(span[0] <= one < span[1] for one in evidence)
 
-    def searches(span: _Span) -> bool:
+    def searches(span: Span) -> bool:
         return shows(span) > 0 or _is_about_them(text, span)
 
-    def is_outside(span: _Span) -> bool:
+    def is_outside(span: Span) -> bool:
         other = any(words.search(text, *span) for words in (OTHER_TECHNOLOGIES, OTHER_SCHEMES))
         return other or is_abroad(text[slice(*span)])
 
-    def strays(span: _Span) -> bool:
+    def strays(span: Span) -> bool:
         return is_outside(span) or OTHER_TOPICS.search(text, *span) is not None
 
-    def is_whole_question(span: _Span) -> bool:
+    def is_whole_question(span: Span) -> bool:
         """Of a sentence without another topic."""
         says_more = shows(span) > 1 or BLANK in text[slice(*span)] or (asks(span) and not tells(span))
         return bool(shows(span)) and says_more and (asks(span) or not tells(span))
 
-    def is_asked(span: _Span, end: int) -> bool:
+    def is_asked(span: Span, end: int) -> bool:
         """Whether a sentence with another topic asks as well: one behind the question that ends there, above all."""
         if shows(span):
             return asks(span) or not tells(span)
@@ -334,7 +332,7 @@ def background(text: str, evidence: Sequence[int], is_abroad: Callable[[str], bo
         is_next = is_outside(span) and questions and span[0] >= end
         return is_next or re.search(r"\d", text[slice(*span)]) is not None
 
-    found: list[_Span] = []
+    found: list[Span] = []
     sentences = [match.span() for match in _SENTENCE.finditer(text)]
     if not any(map(searches, sentences)):
         return []

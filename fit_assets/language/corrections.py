@@ -6,8 +6,8 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-_Span = tuple[int, int]
-_Named = tuple[str, int, int]
+from fit_assets.language.text import Mention, Span
+
 # "Over 500 kW, but it has to be under 2 MW" says two bounds.
 _NO_BOUND = (
     r"(?! (?:those |ones |the ones )?(?:over|under|above|below|more|less|at (?:least|most)|up to|before|after|by|since|"
@@ -65,7 +65,7 @@ _IT_IS = re.compile(r"(?: (?:we|i) (?:need|want|meant?))?[ ,;:.-]*it(?:'s| is) "
 _JOINED = re.compile(r" ?(?:kw|mw)? ?(?:and|to|-) ?")
 
 
-def taken_back(text: str, named: Sequence[_Named], written: str) -> list[_Span]:
+def taken_back(text: str, named: Sequence[Mention], written: str) -> list[Span]:
     """Spans of a question's text that are not meant, the correcting words among them.
 
     Args:
@@ -81,7 +81,7 @@ def taken_back(text: str, named: Sequence[_Named], written: str) -> list[_Span]:
         after = [one for one in named if marker.end() <= one[1] < (end.start() if end else len(text))]
         before = [one for one in named if one[2] <= marker.start()]
         thought = _AT_FIRST.search(text, sentence, marker.start())
-        replaced: list[_Named] = []
+        replaced: list[Mention] = []
         for kind in dict.fromkeys(one[0] for one in after):
             earlier = [one for one in before if one[0] == kind]
             if thought:
@@ -99,14 +99,14 @@ def taken_back(text: str, named: Sequence[_Named], written: str) -> list[_Span]:
     return found
 
 
-def _replaced_by_no(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+def _replaced_by_no(text: str, named: Sequence[Mention]) -> Iterator[Span]:
     for one, other in itertools.pairwise(named):
         between = text[one[2] : other[1]]
         if one[0] == other[0] and ((one[0] == "size" and _NO.fullmatch(between)) or _NO_AND_COMMA.fullmatch(between)):
             yield one[1], other[1]
 
 
-def _denied(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
+def _denied(text: str, named: Sequence[Mention]) -> Iterator[Span]:
     """Places that are said to be the wrong ones, where the right one follows; named twice, both times."""
     nothing = ("", len(text), len(text))
     for before, one, after in zip([nothing, *named], named, [*named[1:], nothing], strict=False):
@@ -117,7 +117,7 @@ def _denied(text: str, named: Sequence[_Named]) -> Iterator[_Span]:
             yield one[1:]
 
 
-def _dropped(text: str, named: Sequence[_Named], written: str) -> Iterator[_Span]:
+def _dropped(text: str, named: Sequence[Mention], written: str) -> Iterator[Span]:
     """What is said to be out, where something of its kind is named later."""
     for index, one in enumerate(named):
         out = _DROPPING.search(text[: one[1]]) or _DROPPED.match(text[one[2] :])
@@ -133,6 +133,6 @@ def _dropped(text: str, named: Sequence[_Named], written: str) -> Iterator[_Span
                 yield start, stop
 
 
-def _is_range(text: str, named: Sequence[_Named], kind: str) -> bool:
+def _is_range(text: str, named: Sequence[Mention], kind: str) -> bool:
     pair = [one for one in named if one[0] == kind][:2]
     return len(pair) == 2 and _JOINED.fullmatch(text[pair[0][2] : pair[1][1]]) is not None

@@ -15,7 +15,7 @@ from fit_assets.language.background import background, told_before
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
 from fit_assets.language.spelled import spelled_together
-from fit_assets.language.text import BLANK, MAX_QUESTION_CHARS, normalise_question
+from fit_assets.language.text import BLANK, MAX_QUESTION_CHARS, Mention, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _BEHIND_UNIT = re.compile(
 # "KY9over 20kw"
 _BEHIND_CODE = re.compile(r"(?<=\d)(?=(?:over|under|above|below)\b)")
 # "5oldest"
-_STUCK_BEHIND = re.compile(r"(?<=\d)(?=(?:bigg|larg|small|old|new)est\b)")
+_BEHIND_NUMBER = re.compile(r"(?<=\d)(?=(?:bigg|larg|small|old|new)est\b)")
 # "b4 2014"; alone it is a postcode.
 _TEXTED = re.compile(r"\bb4(?= (?:19|20)\d\d\b)")
 # "under a yr left" is not in Ayr.
@@ -243,7 +243,7 @@ def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
     text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", _CELL.sub("", plain).replace("_", " ")).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
-    text = _STUCK_BEHIND.sub(" ", _BEHIND_CODE.sub(" ", text))
+    text = _BEHIND_NUMBER.sub(" ", _BEHIND_CODE.sub(" ", text))
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))
     text = _FIRST.sub("first", _AND.sub("and", _A_YEAR.sub("year", text)))
     text = _UNSPACED.sub(lambda stuck: f"{'' if stuck[2] or stuck[3] else ' '}{stuck[0]} ", text)
@@ -290,7 +290,7 @@ def _words_of_names(gazetteer: Gazetteer) -> frozenset[str]:
 
 def _kinds(
     places: Sequence[Named], codes: Sequence[Named], technologies: Sequence[_Span], numbers: Sequence[Quantity]
-) -> list[tuple[str, int, int]]:
+) -> list[Mention]:
     """What a question names, by kinds that replace each other, in order."""
     kinds = [("place", one) for one in (*places, *codes)] + [("technology", one) for one in technologies]
     kinds += [("size" if one.kind in ("kw", "number") else one.kind, one) for one in numbers]

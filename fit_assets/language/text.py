@@ -8,6 +8,9 @@ import unicodedata
 MAX_QUESTION_CHARS = 400
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
+Span = tuple[int, int]
+# A kind of thing that a question names ("place", "size"), with its span.
+Mention = tuple[str, int, int]
 
 _CONTROL_TOKEN = re.compile(r"<\|[^|<>]*\|>|\[/?INST\]|</?s>|<<?/?SYS>>?", re.IGNORECASE)
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " "})

@@ -205,7 +205,7 @@ _SHORTENED = {
 }
 _WORD = re.compile(r"[a-z]{2,}")
 # Words that lack the blank behind or before them; no name of a place begins with the one and goes on like that.
-_STUCK_BEFORE = re.compile(r"(in|near|the|all|any|over(?=a)|under(?=a))([a-z]{4,})")
+_STUCK_BEFORE = re.compile(r"(in|near|the|all|any)([a-z]{4,})")
 _STUCK_BEHIND = re.compile(
     r"([a-z]{4,}?)(in|near|over|under|sites|farms|schemes|installations|panels|plants|turbines)((?<=in|ar)[a-z]{4,})?"
 )
