@@ -48,6 +48,8 @@ _LEADS_TO_PLACE = _words("in near around across by from at within outside throug
 _PARTS_OF_NAMES = _words(
     "avenue ben bridge common farm glen green hill house lane loch lower mill mount park road street upper wood"
 )
+# "Give us a list", "I ran a farm"
+_NO_COUNTRY = (["us", "a"], ["i", "ran"])
 _NEARNESS = _words("vicinity neighbourhood outskirts north south east west edge town city")
 _JOINS = _words("and or vs versus with to")
 _TECHNOLOGY_WORDS = _words(
@@ -132,6 +134,7 @@ class Gazetteer:
         self._correctable = correctable
         self._districts = {_key(name): name for name in districts if _key(name) not in self._by_key}
         self._outside = frozenset(map(_key, outside)) - self._by_key.keys()
+        self._long_outside = [key for key in self._outside if len(key) > 9]
         self._spans = lru_cache(maxsize=4096)(self._scan)
 
     def get(self, name: str) -> Place | None:
@@ -217,7 +220,7 @@ class Gazetteer:
                 return [_Span(first, last, self._by_key[key], possessive=possessive)]
             if key in self._districts:
                 return [_Span(first, last, None, district=self._districts[key])]
-            if key in self._outside and words != ["us", "a"]:  # "give us a list"
+            if key in self._outside and words not in _NO_COUNTRY:
                 beside = {
                     tokens[first - 1].word if first else "",
                     *(token.word for token in tokens[last + 1 : last + 2]),
@@ -235,7 +238,8 @@ class Gazetteer:
         hits = process.extract(key, self._correctable, scorer=OSA.distance, score_cutoff=_slips(key) + 1, limit=8)
         near = [(distance, name) for name, distance, _ in hits if self._is_slip_of(words, name, int(distance))]
         if not near:
-            return []
+            outside = process.extractOne(key, self._long_outside, scorer=OSA.distance, score_cutoff=1)
+            return [_Span(first, last, None, outside=True)] if outside and outside[0][0] == key[0] else []
         best = min(distance for distance, _ in near)
         nearest = [name for distance, name in near if distance == best]
         # A letter is sooner left out than put in: "penrth" is Penrith, not Perth.

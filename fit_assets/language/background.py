@@ -89,7 +89,7 @@ _ASKS = re.compile(
     r"pull|need|wants?|(?:i'd|we'd|would|she'd|he'd) (?:like|love)|looking|"
     r"(?:i'm|we're|he's|she's) after|"
     r"oh,? and|and just|interested|interests? me|namely|please|pls|kindly|provide|"
-    r"compar(?:e|ing)|explain|write|compose|draft|only|"
+    r"compar(?:e|ing)|explain|write|compose|draft|only(?! ever)|"
     r"(?<!we )(?<!i )(?<!they )(?<!you )can(?!'t)|could|would|should|"
     r"do you|(?<![a-z] )does|"
     r"built|constructed|newer|older|biggest|largest|smallest|newest|oldest|top|"
@@ -130,6 +130,7 @@ _HOME = re.compile(
     r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
     r"(?:in|near|to|from)|"
     r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
+    r"from (?:a|an|my|our) (?:desk|office|sofa|home|house|flat|van|train) (?:in|near|outside)|"
     r"(?:my|our|his|her|their|the) \w+ (?:(?:sits|is based|are based|lives?|works?) (?:in|near)|does|covers|handles))"
     r"(?: the)? $"
 )

@@ -230,6 +230,14 @@ _PHRASES_MEANT = (
     (re.compile(r"\bisle of white\b"), "isle of wight"),
     (re.compile(r"\bdum[b ]? ?freeze?\b"), "dumfries"),
     (re.compile(r"(?<=\bin )eng\b"), "england"),
+    (re.compile(r"\bscottish boarders\b"), "scottish borders"),
+    (re.compile(r"(?<!\bwe )\bn(?:o|r|um)\.? of (?!course\b)"), "number of "),
+    (
+        re.compile(
+            r"\b(?:money|revenues?|incomes?|tariffs?|rates?) (?:doesn't|don't) (?:interest|concern) (?:me|us)\b"
+        ),
+        "",
+    ),
     (
         re.compile(
             r"\b(wind|solar|hydro|ad|pv|chp|tot|total|avg|average|installed) cap\b(?! (?:it|them|at|of \d|on)\b)"

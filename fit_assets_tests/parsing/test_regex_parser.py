@@ -243,6 +243,44 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
     ("hungerford rg17, what have you got there", {"location": "Hungerford", "postcode_patterns": ["RG17"]}),
     ("Everything in Devon that isn't solar, please.", {"location": "Devon"}),
     ("My colleague does Kent, I do Fife, so for my own patch only: wind", {"technology": "Wind", "location": "Fife"}),
+    ("I ran a farm for years, so: wind in Fife", {"technology": "Wind", "location": "Fife"}),
+    ("from a desk in Leeds: wind in Fife", {"technology": "Wind", "location": "Fife"}),
+    (
+        "money doesn't interest me, only dates: wind in Fife in 2015",
+        {
+            "technology": "Wind",
+            "location": "Fife",
+            "commissioned_year_min": 2015,
+            "commissioned_year_max": 2015,
+        },
+    ),
+    (
+        "no of wind sites in Fife",
+        {
+            "query_type": "aggregation",
+            "aggregation": "count",
+            "technology": "Wind",
+            "location": "Fife",
+        },
+    ),
+    (
+        "does Kent or Fife have the greater PV capacity",
+        {
+            "query_type": "comparison",
+            "aggregation": "sum_capacity",
+            "technology": "Photovoltaic",
+            "locations": ["Kent", "Fife"],
+        },
+    ),
+    (
+        "solar in Kent or Fife, half a MW or bigger",
+        {
+            "technology": "Photovoltaic",
+            "locations": ["Kent", "Fife"],
+            "capacity_min_kw": 500,
+        },
+    ),
+    ("northern irland wind", UNSUPPORTED),
     # Blanks that are missing, and a name that only looks like it.
     (
         "hydrosites inscotlnd under100 kw",

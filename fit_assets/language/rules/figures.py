@@ -346,6 +346,8 @@ _VERSUS = phrases(
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
     "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
     "(?:biggest|largest).*, .* or",
+    r"(?:do|does|did|is|are|has) .+ or [^ ,]+(?: (?!or\b)[a-z§]+){0,4} (?:the )?"
+    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)(?! than)",
     rf"than(?! (?:\d|half|most|{_SPELLED}))",
 )
 
