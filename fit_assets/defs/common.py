@@ -14,7 +14,7 @@ from pydantic import Field
 import fit_assets
 from fit_assets import artifacts, settings
 
-PLACE_FILES = ("common_words.txt", "local_authorities.csv", "outside_gb.txt")
+PLACE_FILES = ("common_words.txt", "local_authorities.csv", "outside_gb.txt", "technology_words.csv")
 
 OWNERS = ["team:fit-intelligence"]
 
@@ -51,7 +51,7 @@ def source_digest(*parts: str) -> str:
 
 
 def place_digest() -> str:
-    """Digest of all files that the gazetteer is read from."""
+    """Digest of all files that the gazetteer and the words for technologies are read from."""
     data = settings.data_dir()
     files = [settings.gazetteer_path(), *(data / name for name in PLACE_FILES)]
     return artifacts.digest_of_value([artifacts.digest_of(file) for file in files])

@@ -112,6 +112,7 @@ _OWN = re.compile(r"\b(?:mine|owns?|put up (?:our|my))\b|\b(?:my|our) (?:\w+ )?(
 # The rate of what they have is asked for.
 _RATED = re.compile(r"\b(?:rates?|tariffs?(?! ends?\b)|earns?)\b")
 _ADDS_A_WISH = re.compile(r"\b(?:acqui\w+|buy\w*|re-?power\w*|ppas?|revenues?|incomes?|earnings|breakdown|by|per)\b")
+_DECIDES = re.compile(r"\b(?:let's|go with|stick to|should be|only|those|ones|them|(?:any|some)thing)\b")
 _HEARSAY = re.compile(r"\b(?:says|said|reckons?|claims?|swears?)\b")
 _BOUNDS = re.compile(
     r"\b(?:also|exactly|before|after|within|since|top|min(?:imum)?|max(?:imum)?|at (?:least|most)|over|under|above|"
@@ -122,7 +123,7 @@ _WISHES = re.compile(r"\?|\b(?:let's|should|would|wants?|needs?|please|must|enou
 _OF_SOMEBODY = re.compile(r"\W*(?:the|our|my|his|her|they|he|she|it|it's|we|we're|we've|i|i'm|i've|somebody|someone)\b")
 # "The 3 MW floor no longer applies."
 _OVER = re.compile(
-    r"(?:\b(?:is|are|was|were|been|now)|'s) (?:withdrawn|closed|off the table)\b|"
+    r"(?:\b(?:is|are|was|were|been|now)|'s) (?:withdrawn|closed|off the table|all done)\b|"
     r"\bno longer (?:applies|apply|stands)\b|\bcan (?:go in the bin|be (?:ignored|binned))\b"
 )
 # "I live in Leeds", but not "we have sites in Leeds".
@@ -130,6 +131,7 @@ _HOME = re.compile(
     r"\b(?:(?:it's|raining|pouring|down) here in|(?:i|we|he|she|they)(?: \w+)? (?:live|lived|moved) "
     r"(?:in|near|to|from)|"
     r"(?:i'm|we're|i am|we are) (?:\w+ )?based in|(?:was|were) born in|grew up in|"
+    r"(?:who|which|that) .{1,30} (?:sits|lives|works) (?:in|near)|"
     r"from (?:a|an|my|our) (?:desk|office|sofa|home|house|flat|van|train) (?:in|near|outside)|"
     r"(?:my|our|his|her|their|the) \w+ (?:(?:sits|is based|are based|lives?|works?) (?:in|near)|does|covers|handles))"
     r"(?: the)? $"
@@ -159,11 +161,12 @@ def told_before(text: str, named: Sequence[Mention]) -> list[Span]:
     places = [one for one in named if one[0] == "place"]
     homes = [
         one[1:]
-        for one, other in itertools.pairwise(places)
+        for one, other in itertools.pairwise([*places, ("", len(text), len(text))])
         if _HOME.search(text[: one[1]]) and not _JOINED.fullmatch(text[one[2] : other[1]])
     ]
     whose = [one[1:] for one in places if _PEOPLE.match(text[one[2] :])]
-    earlier = _told_in_sentences(text, named) + homes + (whose if len(whose) < len(places) else [])
+    elsewhere = [spans for spans in (homes, whose) if len(spans) < len(places)]
+    earlier = _told_in_sentences(text, named) + list(itertools.chain(*elsewhere))
     asked = next((index for index, span in enumerate(clauses) if _ASKS.search(text, *span)), 0)
     told = next((index for index, span in enumerate(clauses[:asked]) if _TELLS.search(text, *span)), asked)
     if told == asked:
@@ -216,7 +219,7 @@ def _sentences(text: str, named: Sequence[Mention]) -> Iterator[_Sentence]:
             tuple(one for one in named if begin <= one[1] < end),
             takes_back,
             is_hearsay,
-            tells=takes_back or _TELLS_OF_ONESELF.search(text, begin, end) is not None,
+            tells=takes_back or is_hearsay or _TELLS_OF_ONESELF.search(text, begin, end) is not None,
             asks=not takes_back and not is_hearsay and _ASKS.search(text, begin, end) is not None,
         )
 
@@ -253,10 +256,10 @@ def _told_ahead(text: str, sentence: _Sentence, following: Sequence[_Sentence]) 
         return []
     if not sentence.tells:
         return sentence.names(kinds & {"place"})
-    if sentence.asks:
-        return sentence.names(kinds - {"size"})
     about_them = _is_about_them(text, sentence.span)
     passing = kinds if about_them else {*kinds, "year", "years"}
+    if sentence.asks:
+        return sentence.names((kinds if _DECIDES.search(text, *sentence.span) else passing) - {"size"})
     if sentence.named and (sentence.takes_back or not about_them) and sentence.kinds <= passing:
         return [sentence.span]
     own = sentence.kinds & {"place", "technology"}
@@ -279,7 +282,8 @@ def _told_behind(text: str, sentence: _Sentence, asked: set[str]) -> list[Span]:
         return [sentence.span] if idle else []
     if sentence.tells and _is_of_own(text, sentence.span):
         return sentence.names({*asked, "size", "year", "years"})
-    return sentence.names(asked if sentence.tells else asked - {"size"})
+    passing = asked if _is_about_them(text, sentence.span) else {*asked, "year", "years"}
+    return sentence.names(passing if sentence.tells else asked - {"size"})
 
 
 def _is_of_own(text: str, span: Span) -> bool:

@@ -135,7 +135,7 @@ def bound_of(asked: Reading, quantity: Quantity) -> Bound | None:
     following = len(asked.text) - len(after)
     for bound, pattern in _AFTER:
         words = pattern.match(after)
-        if words and not _leads_to_a_number(asked, following + words.end()):
+        if words and not _leads_to_a_number(asked, words[0], following + words.end()):
             return bound
     for bound, pattern in _BEFORE:
         if bound == "max" and _CLASS_AFTER.match(after):
@@ -155,9 +155,10 @@ def _margin_said(asked: Reading, quantity: Quantity) -> re.Match[str] | None:
     return _MARGIN_AFTER.match(asked.after(quantity)) if quantity.kind in ("kw", "number") else None
 
 
-def _leads_to_a_number(asked: Reading, position: int) -> bool:
-    """ "100 kW and over" bounds the 100 kW, "100 kW and over 2 years left" does not."""
-    return any(0 <= other.start - position <= 1 for other in asked.numbers)
+def _leads_to_a_number(asked: Reading, words: str, position: int) -> bool:
+    """ "100 kW and over" bounds the 100 kW, and so does "or more 2011"; "100 kW and over 2 years left" does not."""
+    leads_to_year = words.endswith(("over", "above", "under", "below"))
+    return any(0 <= other.start - position <= 1 and (leads_to_year or other.kind != "year") for other in asked.numbers)
 
 
 def ranges(asked: Reading, numbers: list[Quantity]) -> Iterator[tuple[Quantity, Quantity | None]]:

@@ -5,12 +5,17 @@ Rules and grounding share them, so that both hear the same thing in a question.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
 
 from rapidfuzz.distance import OSA
 
+from fit_assets import settings
 from fit_assets.filters import Technology
 from fit_assets.places import POSTCODE_AREAS
 
@@ -24,6 +29,7 @@ class TechnologyMatch:
     end: int
 
 
+_TECHNOLOGIES: tuple[Technology, ...] = get_args(Technology)
 # In the order in which they are tried: a water turbine is Hydro before a turbine is Wind.
 _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ("Hydro", r"(?:micro[ -])?hydro(?:[ -]?(?:electric(?:ity|al)?|power(?:ed)?))?(?: turbines?)?|hydros"),
@@ -41,11 +47,33 @@ _TECHNOLOGY_PATTERNS: tuple[tuple[Technology, str], ...] = (
     ),
     ("Wind", r"wind(?:[ -]?(?:turbines?|farms?|power(?:ed)?|mills?))?|(?<!very )(?<!so )windy|turbines?"),
 )
-_TECHNOLOGY = re.compile(
-    r"(?<![a-z0-9])(?:"
-    + "|".join(f"(?P<t{index}>{words})" for index, (_, words) in enumerate(_TECHNOLOGY_PATTERNS))
-    + r")(?![a-z0-9])"
-)
+
+
+class VocabularyError(ValueError):
+    """``data/technology_words.csv`` cannot be used; the message names the row and the mend."""
+
+
+@lru_cache(maxsize=1)
+def _technology() -> re.Pattern[str]:
+    """One group for each technology and pattern, the words that people added before those known here."""
+    patterns = (*_added_words(settings.data_dir() / "technology_words.csv"), *_TECHNOLOGY_PATTERNS)
+    groups = (f"(?P<t{_TECHNOLOGIES.index(name)}_{index}>{words})" for index, (name, words) in enumerate(patterns))
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(groups)})(?![a-z0-9])")
+
+
+def _added_words(file: Path) -> Iterator[tuple[Technology, str]]:
+    try:
+        rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise VocabularyError(f"{file}: cannot be read ({error}); put the file back, saved as 'CSV UTF-8'") from error
+    for number, row in enumerate(rows, 2):
+        name, words = ((row.get(column) or "").strip() for column in ("technology", "words"))
+        if name not in _TECHNOLOGIES or not words:
+            raise VocabularyError(
+                f"{file}, row {number}: {row} is no technology and its words; write one of "
+                f"{', '.join(_TECHNOLOGIES)}, a comma, and what people call it"
+            )
+        yield name, r"[ -]".join(map(re.escape, words.lower().replace("-", " ").split()))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -231,7 +259,28 @@ _PHRASES_MEANT = (
     (re.compile(r"\bdum[b ]? ?freeze?\b"), "dumfries"),
     (re.compile(r"(?<=\bin )eng\b"), "england"),
     (re.compile(r"\bscottish boarders\b"), "scottish borders"),
-    (re.compile(r"(?<!\bwe )\bn(?:o|r|um)\.? of (?!course\b)"), "number of "),
+    (re.compile(r"\bork ?(?:knee|ney)\b"), "orkney"),
+    (re.compile(r"\bwindor (?=solar|hydro|pv\b)"), "wind or "),
+    (re.compile(r"\bnew clear\b"), "nuclear"),
+    (re.compile(r"\bat (?:leat|lest|leats|laest)\b"), "at least"),
+    (re.compile(r"(?<=\d) (?:nd|an) (?=\d)"), " and "),
+    (re.compile(r"(?<=\d)to (?=\d)"), " to "),
+    (re.compile(r"\bwon (?=point|hundred|meg)"), "one "),
+    (re.compile(r"\bcom(?:ng|in|ming) off\b"), "coming off"),
+    (
+        re.compile(
+            r"(?<=\b(?:bigger|larger|higher) )as(?= \d)|(?<=\b(?:smaller) )as(?= \d)|(?<=\b(?:more|less) )as(?= \d)"
+        ),
+        "than",
+    ),
+    (
+        re.compile(
+            r"\b(?:no matter|never mind) (?:the |what |which )+(?:technology|technologies|type|size|age|place)\b"
+        ),
+        "",
+    ),
+    (re.compile(r"\baverage age \d+\b"), ""),
+    (re.compile(r"(?<!\bwe )(?<!\byou )\bn(?:o|r|um)\.? of (?!course\b)"), "number of "),
     (
         re.compile(
             r"\b(?:money|revenues?|incomes?|tariffs?|rates?) (?:doesn't|don't) (?:interest|concern) (?:me|us)\b"
@@ -260,10 +309,11 @@ _PHRASES_MEANT = (
 # Places that sound like words: only where a place is said.
 _PLACES_HEARD = word_pairs(
     "leads:leeds whales:wales lester:leicester wooster:worcester gloster:gloucester darby:derby "
-    "arguile:argyll reeding:reading burry:bury fyfe:fife edinborough:edinburgh"
+    "arguile:argyll reeding:reading burry:bury fyfe:fife edinborough:edinburgh summerset:somerset lancasher:lancashire "
+    "ketn:kent knet:kent fief:fife"
 )
 _PLACE_HEARD = re.compile(rf"\b(in|near|around|of|from|and|north|south|mid|west) ({'|'.join(_PLACES_HEARD)})\b")
-_KNOW = re.compile(r"(?<=\bwe )no(?= of\b)")
+_KNOW = re.compile(r"(?<=\b(?:we|do) )no(?= of\b)|(?<=\byou )no(?= of\b)")
 _FROM = re.compile(r"\bform(?= (?:19|20)\d\d\b)")
 _HEARD = {"for": "four", "to": "two", "too": "two"}
 
@@ -280,8 +330,8 @@ _EXCLUSION = re.compile(
 def find_technologies(text: str) -> list[TechnologyMatch]:
     """Every mention of a technology in a normalised text, in order."""
     return [
-        TechnologyMatch(_TECHNOLOGY_PATTERNS[int((match.lastgroup or "t0")[1:])][0], *match.span())
-        for match in _TECHNOLOGY.finditer(text)
+        TechnologyMatch(_TECHNOLOGIES[int((match.lastgroup or "t0")[1:].partition("_")[0])], *match.span())
+        for match in _technology().finditer(text)
     ]
 
 
@@ -324,14 +374,14 @@ def _parted(word: str, names: Collection[str]) -> str:
         return f"{stuck[1]} {stuck[2]}"
     if (stuck := _STUCK_BEHIND.fullmatch(word)) and (not stuck[3] or stuck[3] in names or _is_whole(stuck[3], names)):
         first = _parted(stuck[1], names)
-        if first != stuck[1] or first in _KEYWORDS or _TECHNOLOGY.fullmatch(first):
+        if first != stuck[1] or first in _KEYWORDS or _technology().fullmatch(first):
             return f"{first} {stuck[2]} {stuck[3] or ''}".rstrip()
     return word
 
 
 def _is_whole(word: str, names: Collection[str]) -> bool:
     """Whether it is a word by itself, or the name of a place with at most one slip."""
-    if word in WORDS or _TECHNOLOGY.fullmatch(word):
+    if word in WORDS or _technology().fullmatch(word):
         return True
     near = (name for name in names if len(name) > 4 and name[0] == word[0] and abs(len(name) - len(word)) < 2)
     return any(OSA.distance(name, word, score_cutoff=1) <= len(word) // 6 for name in near)
@@ -355,7 +405,7 @@ def _retyped(word: str) -> Iterator[str]:
 
 
 def _is_meant(word: str) -> bool:
-    return len(word) > 3 and (word in WORDS or word in _KEYWORDS or _TECHNOLOGY.fullmatch(word) is not None)
+    return len(word) > 3 and (word in WORDS or word in _KEYWORDS or _technology().fullmatch(word) is not None)
 
 
 def _mended_short(word: str) -> str:

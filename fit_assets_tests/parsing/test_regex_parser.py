@@ -281,6 +281,25 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("northern irland wind", UNSUPPORTED),
+    ("wind in Fife, no matter which technology", {"technology": "Wind", "location": "Fife"}),
+    ("hydro not bigger as 100 kW in Fife", {"technology": "Hydro", "location": "Fife", "capacity_max_kw": 100}),
+    ("do you no of any wind in ork knee", {"technology": "Wind", "location": "Orkney"}),
+    (
+        "solar of won point five megawatts or more 2011to 2013",
+        {
+            "technology": "Photovoltaic",
+            "capacity_min_kw": 1500,
+            "commissioned_year_min": 2011,
+            "commissioned_year_max": 2013,
+        },
+    ),
+    ("new clear power stations in Fife", UNSUPPORTED),
+    ("what do solar panels cost per kW", UNSUPPORTED),
+    (
+        "I need it for a novel set in 2040, chapter 11. Which wind farms in Fife?",
+        {"technology": "Wind", "location": "Fife"},
+    ),
+    ("Wind in Fife? The valuer who wants it sits in Carlisle.", {"technology": "Wind", "location": "Fife"}),
     # Blanks that are missing, and a name that only looks like it.
     (
         "hydrosites inscotlnd under100 kw",
@@ -303,6 +322,15 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
 TIME: list[tuple[str, dict[str, Any]]] = [
     ("wind in 2014", {"technology": "Wind", "commissioned_year_min": 2014, "commissioned_year_max": 2014}),
     ("wind since 2014", {"technology": "Wind", "commissioned_year_min": 2014}),
+    ("FIT ending no later than 31 December 2032", {"fit_expiry_year_max": 2032}),
+    ("wind before 1 January 2015", {"technology": "Wind", "commissioned_year_max": 2014}),
+    ("wind on or before 31/03/2012", {"technology": "Wind", "commissioned_year_max": 2012}),
+    ("wind since April 1st, 2011", {"technology": "Wind", "commissioned_year_min": 2011}),
+    ("wind after 2014-12-31", {"technology": "Wind", "commissioned_year_min": 2015}),
+    (
+        "wind between 1 April 2011 and 31 March 2013",
+        {"technology": "Wind", "commissioned_year_min": 2011, "commissioned_year_max": 2013},
+    ),
     ("wind from 2014", {"technology": "Wind", "commissioned_year_min": 2014}),
     ("wind after 2014", {"technology": "Wind", "commissioned_year_min": 2015}),
     ("wind before 2014", {"technology": "Wind", "commissioned_year_max": 2013}),

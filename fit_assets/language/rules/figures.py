@@ -279,7 +279,7 @@ _RANKS: tuple[tuple[str, re.Pattern[str]], ...] = (
             "most powerful",
             rf"best(?= (?:[0-9]+|{_SPELLED}) .*by {_SIZE})",
             rf"{_SORTED_BY} {_SIZE}",
-            rf"{_SIZE},? desc\w*",
+            rf"(?:{_SIZE}|kw|mw),? desc\w*",
             rf"{_DESCENDING} {_SIZE}",
         ),
     ),
@@ -342,7 +342,7 @@ _VERSUS = phrases(
     "diff(?:erence)?s? between",
     r"(?:further ahead|better off|beats?|ahead of|outstrips?|outdo(?:es)?|outperforms?)",
     "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
-    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)",
+    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)(?! than)",
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
     "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
     "(?:biggest|largest).*, .* or",
