@@ -15,7 +15,7 @@ from fit_assets.language.background import background, told_before
 from fit_assets.language.corrections import taken_back
 from fit_assets.language.numbers import Kind, Quantity, quantities
 from fit_assets.language.spelled import spelled_together
-from fit_assets.language.text import BLANK, MAX_QUESTION_CHARS, Mention, normalise_question
+from fit_assets.language.text import BLANK, MAX_QUESTION_CHARS, MONTH, Mention, normalise_question
 from fit_assets.language.vocabulary import TechnologyMatch, excluded, find_technologies, mend
 
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ _SIGNATURE = re.compile(
 # Out of a spreadsheet: "Row 14: wind / 225 kW", "cell B7 says PV".
 _CELL = re.compile(r"\b(?:row \d{1,5}|(?:cell|col(?:umn)?) [a-z]{1,2}\d{0,5})(?=:| -| says| reads| has\b| shows)")
 # "31 March 2012", "March 31st, 2012", "31/03/2012", "2012-03-31": years are what the contract knows.
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _DAY = re.compile(
-    rf"\b(?:the )?[0-3]?\d(?:st|nd|rd|th)?(?: of)? (?={_MONTH},? (?:19|20)\d\d\b)|"
+    rf"\b(?:the )?[0-3]?\d(?:st|nd|rd|th)?(?: of)? (?={MONTH}[a-z]{{0,6}},? (?:19|20)\d\d\b)|"
     rf"(?<=[a-z]) [0-3]?\d(?:st|nd|rd|th)?,(?= (?:19|20)\d\d\b)|"
     r"(?<![\d/.-])[0-3]?\d([/.-])[01]?\d\1(?=(?:19|20)\d\d\b)|(?<=\b(?:19|20)\d\d)-[01]\d-[0-3]\d\b"
 )
@@ -248,9 +247,8 @@ def _unsigned(plain: str, gazetteer: Gazetteer) -> str:
 
 def _untabled(plain: str) -> str:
     """The text that is read: names of columns are words as well ("by local_authority"), "2012..2014" is a range."""
-    text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", _DAY.sub("", _CELL.sub("", plain)).replace("_", " ")).replace(
-        "-based", " based"
-    )
+    text = _DAY.sub("", _CELL.sub("", plain)).replace("_", " ")
+    text = re.sub(r"(?<=\d)\.{2,3}(?=\d)", "-", text).replace("-based", " based")
     text = _BEHIND_UNIT.sub(r"\1 ", text.replace(" up2 ", " up to "))
     text = _BEHIND_NUMBER.sub(" ", _BEHIND_CODE.sub(" ", text))
     text = _TEXTED.sub("before", _FILLERS.sub("", text.replace("great britain", "britain")))

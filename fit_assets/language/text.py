@@ -8,6 +8,8 @@ import unicodedata
 MAX_QUESTION_CHARS = 400
 # What the words of a place or postcode are replaced with, so that "Small Heath" is not small.
 BLANK = "§"
+# How the name of a month begins.
+MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 Span = tuple[int, int]
 # A kind of thing that a question names ("place", "size"), with its span.
 Mention = tuple[str, int, int]

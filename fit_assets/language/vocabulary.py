@@ -238,7 +238,7 @@ _STUCK_BEHIND = re.compile(
     r"([a-z]{4,}?)(in|near|over|under|sites|farms|schemes|installations|panels|plants|turbines)((?<=in|ar)[a-z]{4,})?"
 )
 _BEFORE_DIGITS = re.compile(r"(?<![a-z0-9])[a-z]{2,}(?=\d)")
-_THEN = re.compile(r"(?<=\b(?:more|less) )then\b|(?<=\b(?:larger|bigger|higher) )then\b|(?<=\bsmaller )then\b")
+_THAN = re.compile(r"(?:(?<=\b(?:more|less) )|(?<=\b(?:larger|bigger|higher) )|(?<=\bsmaller ))(?:then\b|as(?= \d))")
 
 # Dictated: "of for hundred kilowatts".
 _MISHEARD = re.compile(
@@ -267,12 +267,6 @@ _PHRASES_MEANT = (
     (re.compile(r"(?<=\d)to (?=\d)"), " to "),
     (re.compile(r"\bwon (?=point|hundred|meg)"), "one "),
     (re.compile(r"\bcom(?:ng|in|ming) off\b"), "coming off"),
-    (
-        re.compile(
-            r"(?<=\b(?:bigger|larger|higher) )as(?= \d)|(?<=\b(?:smaller) )as(?= \d)|(?<=\b(?:more|less) )as(?= \d)"
-        ),
-        "than",
-    ),
     (
         re.compile(
             r"\b(?:no matter|never mind) (?:the |what |which )+(?:technology|technologies|type|size|age|place)\b"
@@ -313,7 +307,7 @@ _PLACES_HEARD = word_pairs(
     "ketn:kent knet:kent fief:fife"
 )
 _PLACE_HEARD = re.compile(rf"\b(in|near|around|of|from|and|north|south|mid|west) ({'|'.join(_PLACES_HEARD)})\b")
-_KNOW = re.compile(r"(?<=\b(?:we|do) )no(?= of\b)|(?<=\byou )no(?= of\b)")
+_KNOW = re.compile(r"(?:(?<=\b(?:we|do) )|(?<=\byou ))no(?= of\b)")
 _FROM = re.compile(r"\bform(?= (?:19|20)\d\d\b)")
 _HEARD = {"for": "four", "to": "two", "too": "two"}
 
@@ -351,7 +345,7 @@ def mend(text: str, names: Collection[str]) -> str:
         mended = heard.sub(meant, mended)
     mended = _PLACE_HEARD.sub(lambda heard: f"{heard[1]} {_PLACES_HEARD[heard[2]]}", mended)
     mended = _FROM.sub("from", _KNOW.sub("know", mended))
-    return _THEN.sub("than", mended)
+    return _THAN.sub("than", mended)
 
 
 def _mended(word: str, names: Container[str]) -> str:

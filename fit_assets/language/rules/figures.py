@@ -335,19 +335,18 @@ _COMPARE = phrases(
     r"(?:put|set|stack|line) .*(?:next to|alongside|beside|against)",
     "how (?:do|does) .*(?:differ|measure up|line up)",
 )
+_MORE_OR_MOST = "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)(?! than)"
 _VERSUS = phrases(
     r"(?<!\bp\.)(?<!\bp )(?:vs?|vrs)\.?",
     "versus",
     "against",
     "diff(?:erence)?s? between",
     r"(?:further ahead|better off|beats?|ahead of|outstrips?|outdo(?:es)?|outperforms?)",
-    "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?"
-    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)(?! than)",
+    "(?:which|who)(?: one| of (?:them|these|the two))?(?: has|'s got| have| got| is) (?:the )?" + _MORE_OR_MOST,
     "(?:which|who) (?:earns?|makes?|pays?|gets?) (?:the )?(?:more|most)",
     "(?:more|bigger|larger|greater|higher|most) (?!than).*,? or",
     "(?:biggest|largest).*, .* or",
-    r"(?:do|does|did|is|are|has) .+ or [^ ,]+(?: (?!or\b)[a-z§]+){0,4} (?:the )?"
-    "(?:more|most|bigger|biggest|larger|largest|greater|greatest|higher|highest|smaller|smallest)(?! than)",
+    r"(?:do|does|did|is|are|has) .+ or [^ ,]+(?: (?!or\b)[a-z§]+){0,4} (?:the )?" + _MORE_OR_MOST,
     rf"than(?! (?:\d|half|most|{_SPELLED}))",
 )
 

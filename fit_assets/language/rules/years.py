@@ -13,6 +13,7 @@ from fit_assets.language.reading import Reading
 from fit_assets.language.rules import Filters, phrases
 from fit_assets.language.rules.business import SUPPORT
 from fit_assets.language.rules.capacity import is_bare_capacity
+from fit_assets.language.text import MONTH
 
 _EXPIRY = phrases(
     r"expir\w*",
@@ -94,9 +95,7 @@ _NOTHING_FROM = re.compile(r"\b(?:nothing|none|not) (?:[a-z]+ )?(?:from|in)$")
 _FROM = re.compile(r"(?<!commissioned )\bfrom(?: [a-z]+){0,2}$")
 _TO_NOW = re.compile(r"(?:to|until|till|-) (?:today|now|date|present|the present)\b")
 _LISTS = re.compile(r",|,? ?(?:and|or|&)")
-_JOINS_MONTHS = re.compile(
-    r"(?:-|to|and|until|till) (?:the )?(?:end of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-)
+_JOINS_MONTHS = re.compile(rf"(?:-|to|and|until|till) (?:the )?(?:end of )?{MONTH}[a-z]*")
 
 
 def years(asked: Reading, is_rate: bool) -> Filters:
